@@ -1,0 +1,46 @@
+// The words of the program. Each returns the exit code: 0 only if the work was done.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "secateur/option_flags.h"
+#include "secateur/run_options.h"
+#include "secateur/train/trainer.h"
+
+namespace secateur::app {
+
+// The trainer's settings for a run.
+[[nodiscard]] TrainerOptions trainer_options(const RunOptions& options, Precision precision);
+
+// `toml` is the merged recipe, stored with the run.
+int run_train(RunOptions options, const std::string& toml, bool resume);
+
+struct PruneArguments {
+  std::filesystem::path weights;  // the base; empty with resume
+  bool dry_run = false;
+  bool resume = false;
+  bool steer_by_seen = false;  // allow steering by images that the base was trained on
+};
+int run_prune(RunOptions options, const OptionFlags& flags, const PruneArguments& arguments);
+
+int run_eval(RunOptions options, const std::filesystem::path& weights, const std::string& part, bool json);
+
+struct InspectArguments {
+  std::string target;          // a file of weights, or a network's name; empty lists the networks
+  bool json = false;
+  bool verify = false;         // compare masked and removed
+  std::filesystem::path base;  // the unpruned model to verify against
+};
+int run_inspect(RunOptions options, const InspectArguments& arguments);
+
+int run_data_fetch(const std::string& name, const std::filesystem::path& directory);
+int run_data_info(RunOptions options);
+
+int run_demo(RunOptions options, const OptionFlags& flags);
+
+int run_doctor();
+int run_version();
+
+}  // namespace secateur::app

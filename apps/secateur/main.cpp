@@ -1,0 +1,218 @@
+// The program `secateur`: reads the command line, runs one word, prints errors for people.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <exception>
+
+#include "secateur/commands.h"
+#include "secateur/core/error.h"
+#include "secateur/core/names.h"
+#include "secateur/option_flags.h"
+#include "secateur/progress.h"
+
+namespace secateur::app {
+namespace {
+
+constexpr const char* kDescription =
+    "Secateur trains, prunes and deploys convolutional networks.\n"
+    "\n"
+    "  secateur demo                                      train, prune and fine-tune a small network; make a report\n"
+    "  secateur train --model resnet20 --data cifar10     train a network\n"
+    "  secateur prune --weights base.h5 --budget 0.5      prune it to half its multiply-adds\n"
+    "  secateur inspect runs/x/model.h5                   what is left of it\n"
+    "\n"
+    "Options come from a recipe (--recipe FILE, TOML) and from flags, which win. Every flag is a key of the recipe.";
+
+// The command line, word by word. Each word stores what to run; main runs it once everything was parsed.
+class CommandLine {
+ public:
+  CommandLine() : app_(kDescription, "secateur") {
+    app_.require_subcommand(1);
+    add_demo();
+    add_train();
+    add_prune();
+    add_eval();
+    add_inspect();
+    add_data();
+    add_plain("doctor", "Show what was found on this machine", [] { return run_doctor(); });
+    add_plain("version", "Show the version of this build", [] { return run_version(); });
+  }
+
+  int run(int argc, char** argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      return report_usage(error, argc, argv);
+    }
+    return action_();
+  }
+
+ private:
+  CLI::App& word(const char* name, const char* help) { return *app_.add_subcommand(name, help); }
+
+  OptionFlags& flags_of(CLI::App& command, Sections sections) {
+    flags_.push_back(std::make_unique<OptionFlags>(command, options_, sections));
+    return *flags_.back();
+  }
+
+  void add_plain(const char* name, const char* help, std::function<int()> action) {
+    word(name, help).callback([this, action = std::move(action)] { action_ = action; });
+  }
+
+  void add_demo() {
+    CLI::App& command = word("demo", "Train, prune and fine-tune a small network, and report before and after");
+    OptionFlags& flags = flags_of(command, {.model = true, .data = true, .train = true, .prune = true});
+    command.callback([this, &flags] {
+      action_ = [this, &flags] {
+        flags.apply();
+        return run_demo(options_, flags);
+      };
+    });
+  }
+
+  void add_train() {
+    CLI::App& command = word("train", "Train a network from scratch, or go on with --resume");
+    OptionFlags& flags = flags_of(command, {.model = true, .data = true, .train = true});
+    command.add_flag("--resume", resume_, "Go on from the last checkpoint in --out");
+    command.callback([this, &flags] {
+      action_ = [this, &flags] {
+        flags.apply();
+        return run_train(options_, flags.toml(), resume_);
+      };
+    });
+  }
+
+  void add_prune() {
+    CLI::App& command = word("prune", "Prune a trained network in rounds, fine-tuning after each");
+    OptionFlags& flags = flags_of(command, {.data = true, .train = true, .prune = true});
+    command.add_option("--weights", prune_.weights, "The trained network to prune")->type_name("FILE");
+    command.add_flag("--dry-run", prune_.dry_run, "Print the first round's plan and stop");
+    command.add_flag("--resume", prune_.resume, "Go on from the last checkpoint in --out");
+    command.add_flag("--steer-by-seen", prune_.steer_by_seen,
+                     "Allow steering by images that the base was trained on; the report says so");
+    command.callback([this, &flags] {
+      action_ = [this, &flags] {
+        flags.apply();
+        return run_prune(options_, flags, prune_);
+      };
+    });
+  }
+
+  void add_eval() {
+    CLI::App& command = word("eval", "Measure the accuracy of a stored network");
+    OptionFlags& flags = flags_of(command, {.data = true, .train = true});
+    command.add_option("weights", weights_, "The network's file")->required()->type_name("FILE");
+    command.add_option("--part", part_, "test or validation [test]");
+    command.add_flag("--json", json_, "Print JSON");
+    command.callback([this, &flags] {
+      action_ = [this, &flags] {
+        flags.apply();
+        return run_eval(options_, weights_, part_, json_);
+      };
+    });
+  }
+
+  void add_inspect() {
+    CLI::App& command = word("inspect", "Show layers, widths, parameters and multiply-adds");
+    OptionFlags& flags = flags_of(command, {.model = true});
+    command.add_option("target", inspect_.target, "A file, or a network's name; without it, the networks are listed");
+    command.add_flag("--json", inspect_.json, "Print JSON");
+    command.add_flag("--verify", inspect_.verify, "Compare the network masked with the network cut");
+    command.add_option("--base", inspect_.base, "With --verify: the unpruned network's file")->type_name("FILE");
+    command.callback([this, &flags] {
+      action_ = [this, &flags] {
+        flags.apply();
+        return run_inspect(options_, inspect_);
+      };
+    });
+  }
+
+  void add_data() {
+    CLI::App& command = word("data", "Data sets: fetch, info");
+    command.require_subcommand(1);
+    CLI::App& fetch = *command.add_subcommand("fetch", "Download, verify and unpack a data set");
+    fetch.add_option("name", data_name_, "cifar10 or cifar100")->required();
+    fetch.add_option("--data-dir", data_directory_, "Where to put it [data-sets]");
+    fetch.callback([this] { action_ = [this] { return run_data_fetch(data_name_, data_directory_); }; });
+    CLI::App& info = *command.add_subcommand("info", "Show a data set's size, classes and statistics");
+    OptionFlags& flags = flags_of(info, {.data = true});
+    info.callback([this, &flags] {
+      action_ = [this, &flags] {
+        flags.apply();
+        return run_data_info(options_);
+      };
+    });
+  }
+
+  // CLI11's own message, and for a mistyped word or flag the nearest one that there is.
+  int report_usage(const CLI::ParseError& error, int argc, char** argv) {
+    const int code = app_.exit(error);
+    if (code == 0 || error.get_name() == "CallForHelp") return code;
+    const CLI::App* scope = &app_;
+    for (int i = 1; i < argc; ++i) {
+      const std::string typed = argv[i];
+      if (scope == &app_ && !typed.starts_with("-")) {
+        try {
+          scope = app_.get_subcommand(typed);
+          continue;
+        } catch (const CLI::OptionNotFound&) {
+          suggest(typed, words());
+          return 2;
+        }
+      }
+      if (!typed.starts_with("--")) continue;
+      const std::string name = typed.substr(0, typed.find('='));
+      const std::vector<std::string> known = flags(*scope);
+      if (std::ranges::count(known, name) == 0) suggest(name, known);
+    }
+    return 2;
+  }
+
+  static void suggest(const std::string& typed, const std::vector<std::string>& known) {
+    if (const auto nearest = nearest_name(typed, known, plausible_typo_distance(typed))) {
+      fmt::print(stderr, "'{}': did you mean '{}'?\n", typed, *nearest);
+    }
+  }
+
+  std::vector<std::string> words() const {
+    std::vector<std::string> names;
+    for (const CLI::App* command : app_.get_subcommands([](const CLI::App*) { return true; })) {
+      names.push_back(command->get_name());
+    }
+    return names;
+  }
+
+  static std::vector<std::string> flags(const CLI::App& command) {
+    std::vector<std::string> names;
+    for (const CLI::Option* option : command.get_options()) {
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    }
+    return names;
+  }
+
+  CLI::App app_;
+  RunOptions options_;
+  std::vector<std::unique_ptr<OptionFlags>> flags_;
+  std::function<int()> action_;
+  PruneArguments prune_;
+  InspectArguments inspect_;
+  std::filesystem::path weights_;
+  std::filesystem::path data_directory_ = "data-sets";
+  std::string data_name_;
+  std::string part_ = "test";
+  bool resume_ = false;
+  bool json_ = false;
+};
+
+}  // namespace
+}  // namespace secateur::app
+
+int main(int argc, char** argv) {
+  try {
+    secateur::app::install_interrupt_handler();
+    return secateur::app::CommandLine().run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "secateur: error: {}\n", error.what());
+    return 1;
+  }
+}

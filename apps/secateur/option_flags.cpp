@@ -1,0 +1,84 @@
+#include "secateur/option_flags.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+
+#include "secateur/core/error.h"
+
+namespace secateur::app {
+namespace {
+
+// Flags that people expect under another name than the rule gives.
+const std::map<std::string, std::string, std::less<>>& short_names() {
+  static const std::map<std::string, std::string, std::less<>> names{
+      {"model.name", "model"}, {"data.name", "data"}, {"data.directory", "data-dir"}};
+  return names;
+}
+
+std::string last_part(const std::string& key) { return key.substr(key.rfind('.') + 1); }
+
+std::string flag_name(const std::string& key, const std::map<std::string, int>& uses) {
+  const auto found = short_names().find(key);
+  if (found != short_names().end()) return found->second;
+  if (uses.at(last_part(key)) == 1) return last_part(key);
+  std::string name = key;
+  std::ranges::replace(name, '.', '-');
+  return name;
+}
+
+}  // namespace
+
+OptionFlags::OptionFlags(CLI::App& command, RunOptions& options, Sections sections)
+    : list_(std::make_unique<OptionList>(options.run)) {
+  if (sections.model) describe(options.model, *list_);
+  if (sections.data) describe(options.data, *list_);
+  if (sections.train) describe(options.train, *list_);
+  if (sections.prune) describe(options.prune, *list_);
+
+  std::map<std::string, int> uses;
+  for (const Option& option : list_->options()) ++uses[last_part(option.key)];
+  command.add_option("--recipe", recipe_file_, "TOML file of options; flags win over it")->type_name("FILE");
+  command.add_option("--set", assignments_, "Any option by its key, e.g. train.epochs=3")->type_name("KEY=VALUE");
+  for (const Option& option : list_->options()) {
+    auto flag = std::make_unique<Flag>(Flag{option.key, flag_name(option.key, uses), "", false});
+    Flag* target = flag.get();
+    const bool is_switch = option.kind == OptionKind::boolean;
+    const std::string help = fmt::format("{} [{}]", option.help, option.default_text);
+    auto* added = command.add_option_function<std::string>(
+        "--" + flag->name,
+        [target](const std::string& text) {
+          target->text = text;
+          target->given = true;
+        },
+        help);
+    added->type_name(is_switch ? "yes|no" : option.expected())->group(option.key.substr(0, option.key.find('.')));
+    if (is_switch) added->expected(0, 1)->default_str("yes");
+    flags_.push_back(std::move(flag));
+  }
+}
+
+void OptionFlags::apply() {
+  if (!recipe_file_.empty()) {
+    const Recipe recipe = Recipe::from_file(recipe_file_);
+    list_->apply(recipe);
+    for (const auto& [key, entry] : recipe.entries()) given_.push_back(key);
+  }
+  for (const auto& flag : flags_) {
+    if (!flag->given) continue;
+    list_->set(flag->key, flag->text.empty() && list_->find(flag->key).kind == OptionKind::boolean ? "yes" : flag->text);
+    given_.push_back(flag->key);
+  }
+  for (const std::string& assignment : assignments_) {
+    const std::size_t equals = assignment.find('=');
+    require(equals != std::string::npos, "--set takes KEY=VALUE, got '{}'", assignment);
+    list_->set(assignment.substr(0, equals), assignment.substr(equals + 1));
+    given_.push_back(assignment.substr(0, equals));
+  }
+}
+
+bool OptionFlags::given(const std::string& key) const { return std::ranges::count(given_, key) > 0; }
+
+}  // namespace secateur::app

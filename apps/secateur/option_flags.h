@@ -1,0 +1,55 @@
+// Command-line flags made from option descriptions: train.learning-rate becomes --learning-rate, or, where two sections
+// share the name, --train-learning-rate; --set KEY=VALUE reaches every option. A recipe file comes first, flags after.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "secateur/run_options.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
+
+namespace secateur::app {
+
+// The sections of options that a word of the program takes.
+struct Sections {
+  bool model = false;
+  bool data = false;
+  bool train = false;
+  bool prune = false;
+};
+
+class OptionFlags {
+ public:
+  // Adds the flags of the sections (and of `run`) to a command. `options` must outlive this object.
+  OptionFlags(CLI::App& command, RunOptions& options, Sections sections);
+
+  // Applies the recipe file, then the flags, to the options. Throws Error that names the key or flag, what was expected
+  // and what came, and for unknown keys the nearest one.
+  void apply();
+
+  // Keys that the recipe or a flag gave, so that a command can tell a choice from a default.
+  [[nodiscard]] bool given(const std::string& key) const;
+  // The merged options as TOML.
+  [[nodiscard]] std::string toml() const { return list_->to_recipe().to_toml(); }
+  [[nodiscard]] OptionList& list() { return *list_; }
+
+ private:
+  struct Flag {
+    std::string key;
+    std::string name;
+    std::string text;
+    bool given = false;
+  };
+
+  std::unique_ptr<OptionList> list_;
+  std::vector<std::unique_ptr<Flag>> flags_;
+  std::string recipe_file_;
+  std::vector<std::string> assignments_;
+  std::vector<std::string> given_;
+};
+
+}  // namespace secateur::app

@@ -1,0 +1,225 @@
+#include "secateur/report/chart.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <limits>
+
+namespace secateur::report {
+namespace {
+
+constexpr double kWidth = 640;
+constexpr double kHeight = 320;
+constexpr double kLeft = 62;
+constexpr double kRight = 16;
+constexpr double kTop = 44;
+constexpr double kBottom = 46;
+
+struct Range {
+  double low = std::numeric_limits<double>::infinity();
+  double high = -std::numeric_limits<double>::infinity();
+  void include(double value) {
+    if (!std::isfinite(value)) return;
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  // A range that can be divided by, also when nothing or a single value was included.
+  void make_usable() {
+    if (low > high) *this = {0, 1};
+    if (low == high) {
+      low -= 0.5;
+      high += 0.5;
+    }
+  }
+};
+
+class Axes {
+ public:
+  Axes(Range x, Range y, double width) : x_(x), y_(y), width_(width) {}
+  [[nodiscard]] double x(double value) const {
+    return kLeft + (value - x_.low) / (x_.high - x_.low) * (width_ - kLeft - kRight);
+  }
+  [[nodiscard]] double y(double value) const {
+    return kHeight - kBottom - (value - y_.low) / (y_.high - y_.low) * (kHeight - kTop - kBottom);
+  }
+  [[nodiscard]] const Range& x_range() const { return x_; }
+  [[nodiscard]] const Range& y_range() const { return y_; }
+  [[nodiscard]] double width() const { return width_; }
+
+ private:
+  Range x_, y_;
+  double width_;
+};
+
+std::string head(const ChartOptions& options, double width) {
+  return fmt::format(
+      "<svg class=\"chart\" viewBox=\"0 0 {0:.0f} {1:.0f}\" role=\"img\" aria-label=\"{2}\" "
+      "xmlns=\"http://www.w3.org/2000/svg\">\n<text class=\"title\" x=\"{3:.0f}\" y=\"18\">{2}</text>\n",
+      width, kHeight, escaped(options.title), kLeft);
+}
+
+std::string labels(const ChartOptions& options, double width) {
+  return fmt::format(
+      "<text class=\"label\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n"
+      "<text class=\"label\" transform=\"translate(14 {:.1f}) rotate(-90)\" text-anchor=\"middle\">{}</text>\n",
+      (kLeft + width - kRight) / 2, kHeight - 8, escaped(options.x_label), (kTop + kHeight - kBottom) / 2,
+      escaped(options.y_label));
+}
+
+std::string y_grid(const Axes& axes) {
+  std::string svg;
+  for (const double tick : round_ticks(axes.y_range().low, axes.y_range().high, 5)) {
+    svg += fmt::format(
+        "<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{1:.1f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/>"
+        "<text class=\"tick\" x=\"{3:.1f}\" y=\"{4:.1f}\" text-anchor=\"end\">{5:g}</text>\n",
+        kLeft, axes.width() - kRight, axes.y(tick), kLeft - 6, axes.y(tick) + 4, tick);
+  }
+  return svg;
+}
+
+std::string x_ticks(const Axes& axes) {
+  std::string svg;
+  for (const double tick : round_ticks(axes.x_range().low, axes.x_range().high, 8)) {
+    svg += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:g}</text>\n",
+                       axes.x(tick), kHeight - kBottom + 16, tick);
+  }
+  return svg;
+}
+
+std::string path_of(const Series& series, const Axes& axes) {
+  std::string path;
+  bool pen_down = false;
+  for (const auto& [x, y] : series.points) {
+    if (!std::isfinite(x) || !std::isfinite(y)) {
+      pen_down = false;
+      continue;
+    }
+    path += fmt::format("{}{:.1f} {:.1f}", pen_down ? "L" : "M", axes.x(x), axes.y(y));
+    pen_down = true;
+  }
+  return path;
+}
+
+std::string legend(const std::vector<Series>& series) {
+  std::string svg;
+  double x = kLeft;
+  for (std::size_t i = 0; i < series.size(); ++i) {
+    svg += fmt::format(
+        "<line class=\"series s{0}{1}\" x1=\"{2:.0f}\" x2=\"{3:.0f}\" y1=\"32\" y2=\"32\"/>"
+        "<text class=\"tick\" x=\"{4:.0f}\" y=\"36\">{5}</text>\n",
+        i % 6, series[i].dashed ? " dashed" : "", x, x + 20, x + 25, escaped(series[i].name));
+    x += 45 + 6.6 * static_cast<double>(series[i].name.size());
+  }
+  return svg;
+}
+
+}  // namespace
+
+std::string escaped(const std::string& text) {
+  std::string safe;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        safe += "&amp;";
+        break;
+      case '<':
+        safe += "&lt;";
+        break;
+      case '>':
+        safe += "&gt;";
+        break;
+      case '"':
+        safe += "&quot;";
+        break;
+      default:
+        safe += c;
+    }
+  }
+  return safe;
+}
+
+std::vector<double> round_ticks(double low, double high, int count) {
+  const double rough = (high - low) / std::max(count, 1);
+  const double magnitude = std::pow(10.0, std::floor(std::log10(rough)));
+  double step = 10 * magnitude;
+  for (const double candidate : {1.0, 2.0, 2.5, 5.0}) {
+    if (candidate * magnitude >= rough) {
+      step = candidate * magnitude;
+      break;
+    }
+  }
+  std::vector<double> ticks;
+  for (double k = std::ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k += 1) {
+    ticks.push_back(k == 0 ? 0 : k * step);
+  }
+  return ticks;
+}
+
+std::string line_chart(const std::vector<Series>& series, const ChartOptions& options) {
+  Range x;
+  Range y;
+  for (const Series& line : series) {
+    for (const auto& [px, py] : line.points) {
+      x.include(px);
+      y.include(py);
+    }
+  }
+  if (options.y_min) y.low = *options.y_min;
+  if (options.y_max) y.high = *options.y_max;
+  x.make_usable();
+  y.make_usable();
+  if (!options.y_min) y.low -= 0.04 * (y.high - y.low);
+  if (!options.y_max) y.high += 0.04 * (y.high - y.low);
+  const Axes axes(x, y, kWidth);
+
+  std::string svg = head(options, kWidth) + y_grid(axes) + x_ticks(axes) + labels(options, kWidth);
+  for (const double mark : options.marks) {
+    if (mark < x.low || mark > x.high) continue;
+    svg += fmt::format("<line class=\"mark\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1:.1f}\" y2=\"{2:.1f}\"/>\n",
+                       axes.x(mark), kTop, kHeight - kBottom);
+  }
+  if (!options.marks.empty() && !options.mark_label.empty()) {
+    svg += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"36\" text-anchor=\"end\">{}</text>\n", kWidth - kRight,
+                       escaped("¦ " + options.mark_label));
+  }
+  for (std::size_t i = 0; i < series.size(); ++i) {
+    svg += fmt::format("<path class=\"series s{}{}\" d=\"{}\"/>\n", i % 6, series[i].dashed ? " dashed" : "",
+                       path_of(series[i], axes));
+    if (!series[i].dots) continue;
+    for (const auto& [px, py] : series[i].points) {
+      if (!std::isfinite(py)) continue;
+      svg += fmt::format("<circle class=\"dot s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>{}: {:g}, {:g}</title>"
+                         "</circle>\n",
+                         i % 6, axes.x(px), axes.y(py), escaped(series[i].name), px, py);
+    }
+  }
+  return svg + legend(series) + "</svg>\n";
+}
+
+std::string width_chart(const std::vector<WidthBar>& bars, const ChartOptions& options) {
+  constexpr double kSlot = 26;
+  const double width = std::max(kWidth, kLeft + kRight + kSlot * static_cast<double>(bars.size()));
+  Range y{0, 1};
+  for (const WidthBar& bar : bars) y.include(bar.before);
+  const Axes axes({0, std::max<double>(1, static_cast<double>(bars.size()))}, y, width);
+  std::string svg = head(options, width) + y_grid(axes) + labels(options, width);
+  for (std::size_t i = 0; i < bars.size(); ++i) {
+    const double left = axes.x(static_cast<double>(i) + 0.15);
+    const double bar_width = axes.x(static_cast<double>(i) + 0.85) - left;
+    const auto rectangle = [&](double height, const char* style) {
+      return fmt::format("<rect class=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\"/>", style,
+                         left, axes.y(height), bar_width, axes.y(0) - axes.y(height));
+    };
+    svg += fmt::format("<g><title>{}: {:g} of {:g} channels</title>{}{}</g>\n", escaped(bars[i].name), bars[i].after,
+                       bars[i].before, rectangle(bars[i].before, "before"), rectangle(bars[i].after, "after"));
+    if (bars.size() <= 60) {
+      svg += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n",
+                         left + bar_width / 2, kHeight - kBottom + 16, i + 1);
+    }
+  }
+  return svg + "</svg>\n";
+}
+
+}  // namespace secateur::report

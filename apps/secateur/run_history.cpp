@@ -1,0 +1,98 @@
+#include "secateur/run_history.h"
+
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "secateur/core/error.h"
+
+namespace secateur::app {
+namespace {
+
+using Json = nlohmann::json;
+
+double number(const Json& event, const char* key) {
+  const auto found = event.find(key);
+  return found != event.end() && found->is_number() ? found->get<double>() : std::numeric_limits<double>::quiet_NaN();
+}
+
+std::int64_t integer(const Json& event, const char* key) {
+  const auto found = event.find(key);
+  return found != event.end() && found->is_number() ? found->get<std::int64_t>() : 0;
+}
+
+std::string text(const Json& event, const char* key) {
+  const auto found = event.find(key);
+  if (found == event.end()) return "";
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+void read_start(const Json& event, RunHistory& history) {
+  for (const auto& [key, value] : event.items()) {
+    if (key == "recipe") {
+      history.recipe = value.get<std::string>();
+    } else if (key != "event" && key != "elapsed") {
+      history.facts.try_emplace(key, text(event, key.c_str()));
+    }
+  }
+}
+
+Measured measured(const Json& event) {
+  return {number(event, "top1"),        number(event, "top5"),      integer(event, "parameters"),
+          integer(event, "macs"),       integer(event, "file_bytes"), number(event, "latency_ms"),
+          number(event, "images_per_second")};
+}
+
+void read_event(const Json& event, RunHistory& history) {
+  const std::string kind = event.at("event").get<std::string>();
+  if (kind == "start" || kind == "resume") {
+    read_start(event, history);
+  } else if (kind == "epoch") {
+    const std::int64_t epoch = integer(event, "epoch");
+    history.epochs[epoch] = {epoch,
+                             text(event, "phase"),
+                             number(event, "loss"),
+                             number(event, "top1"),
+                             number(event, "learning_rate"),
+                             number(event, "images_per_second"),
+                             number(event, "validation_top1")};
+  } else if (kind == "round") {
+    const std::int64_t round = integer(event, "round");
+    history.rounds[round] = {round,
+                             number(event, "first_epoch"),
+                             number(event, "alpha"),
+                             number(event, "beta"),
+                             number(event, "accuracy"),
+                             number(event, "accuracy_after_removal"),
+                             integer(event, "parameters"),
+                             integer(event, "macs")};
+  } else if (kind == "widths") {
+    history.layer_names = event.at("layers").get<std::vector<std::string>>();
+    history.widths_before = event.at("before").get<std::vector<double>>();
+    history.widths_after = event.at("after").get<std::vector<double>>();
+  } else if (kind == "measured") {
+    history.measured[text(event, "which")] = measured(event);
+  } else if (kind == "result") {
+    history.measured["result"] = measured(event);
+  }
+}
+
+}  // namespace
+
+RunHistory read_run_history(const std::filesystem::path& log) {
+  std::ifstream file(log);
+  require(file.is_open(), "cannot open the run log '{}'", log.string());
+  RunHistory history;
+  std::string line;
+  for (std::int64_t number = 1; std::getline(file, line); ++number) {
+    if (line.empty()) continue;
+    const Json event = Json::parse(line, nullptr, false);
+    // A killed process may leave its last line half-written; the next one begins on a line of its own.
+    if (event.is_discarded() && file.peek() == std::ifstream::traits_type::eof()) break;
+    require(event.is_object() && event.contains("event"), "{}:{}: not an event of a run log", log.string(), number);
+    read_event(event, history);
+  }
+  return history;
+}
+
+}  // namespace secateur::app

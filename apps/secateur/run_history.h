@@ -1,0 +1,59 @@
+// What happened in a run, read back from its log. An epoch or a round that was repeated after a kill is there once, as
+// it was done last.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace secateur::app {
+
+struct EpochRecord {
+  std::int64_t epoch = 0;
+  std::string phase;
+  double loss = 0;
+  double top1 = 0;
+  double learning_rate = 0;
+  double images_per_second = 0;
+  double validation_top1 = 0;  // NaN where there was none
+};
+
+struct RoundRecord {
+  std::int64_t round = 0;
+  double first_epoch = 0;  // epochs that had gone when the round removed channels
+  double alpha = 0;
+  double beta = 0;
+  double accuracy = 0;  // validation, after fine-tuning
+  double accuracy_after_removal = 0;
+  std::int64_t parameters = 0;
+  std::int64_t macs = 0;
+};
+
+// One side of a before/after comparison.
+struct Measured {
+  double top1 = 0;
+  double top5 = 0;
+  std::int64_t parameters = 0;
+  std::int64_t macs = 0;
+  std::int64_t file_bytes = 0;
+  double latency_ms = 0;         // of one image
+  double images_per_second = 0;  // at batch 256
+};
+
+struct RunHistory {
+  std::map<std::string, std::string> facts;  // model, data, device, ... of the start event
+  std::string recipe;
+  std::map<std::int64_t, EpochRecord> epochs;
+  std::map<std::int64_t, RoundRecord> rounds;
+  std::vector<std::string> layer_names;
+  std::vector<double> widths_before;
+  std::vector<double> widths_after;
+  std::map<std::string, Measured> measured;  // "before", "after", or "result" of a training run
+};
+
+// Throws Error that names file and line for a line that is no event.
+[[nodiscard]] RunHistory read_run_history(const std::filesystem::path& log);
+
+}  // namespace secateur::app

@@ -1,0 +1,131 @@
+#include "secateur/session.h"
+
+#include <omp.h>
+
+#include <numeric>
+
+#include "secateur/backend/kernel.h"
+#include "secateur/core/error.h"
+#include "secateur/core/version.h"
+#include "secateur/data/loader.h"
+#include "secateur/data/prefetch.h"
+#include "secateur/data/registry.h"
+#include "secateur/io/checkpoint.h"
+#include "secateur/io/files.h"
+#include "secateur/models/models.h"
+
+namespace secateur::app {
+namespace {
+
+std::unique_ptr<Device> open(const std::string& name) {
+  const DeviceKind kind = device_kind_from_name(name);
+  require(kind != DeviceKind::cuda, "device cuda: this build has no CUDA back end");
+  return make_host_device(kind);
+}
+
+Precision precision_for(const RunSettings& settings) {
+  if (settings.device == "reference") return Precision::fp64;
+  return precision_from_name(settings.precision);
+}
+
+data::ImageSet limited(const data::ImageSet& set, std::int64_t limit) {
+  if (limit == 0 || limit >= set.size()) return set;
+  std::vector<std::int64_t> indices(static_cast<std::size_t>(limit));
+  std::iota(indices.begin(), indices.end(), 0);
+  return set.subset(indices);
+}
+
+}  // namespace
+
+Session::Session(const RunSettings& settings)
+    : device_(open(settings.device)),
+      stream_(device_->make_stream()),
+      arena_(*device_),
+      precision_(precision_for(settings)) {
+  if (settings.threads > 0) omp_set_num_threads(static_cast<int>(settings.threads));
+}
+
+std::unique_ptr<BatchSource> RunData::training_source(const RunOptions& options) const {
+  data::LoaderOptions loader = data::training_options(options.run.seed);
+  loader.augment = options.data.augment;
+  return std::make_unique<data::PrefetchingLoader>(std::make_unique<data::Loader>(training, loader));
+}
+
+std::unique_ptr<BatchSource> RunData::validation_source() const {
+  require(validation.has_value(), "there are no validation images: --validation sets some aside");
+  return std::make_unique<data::Loader>(*validation, data::evaluation_options());
+}
+
+std::unique_ptr<BatchSource> RunData::test_source() const {
+  return std::make_unique<data::Loader>(test, data::evaluation_options());
+}
+
+RunData open_data(const RunOptions& options, const std::optional<data::TrainValidationSplit>& stored) {
+  const DataOptions& o = options.data;
+  data::DataSets sets = data::open_dataset(o.name, o.directory,
+                                           {.train_size = o.synthetic_train,
+                                            .test_size = o.synthetic_test,
+                                            .seed = options.run.seed});
+  const data::ImageSet all = limited(sets.train, o.train_limit);
+  data::TrainValidationSplit split =
+      stored ? *stored : data::TrainValidationSplit::make(all, o.validation, options.run.seed);
+  std::optional<data::ImageSet> validation;
+  if (!split.validation_indices().empty()) validation = split.validation_part(all);
+  return {split.train_part(all), std::move(validation), limited(sets.test, o.test_limit), std::move(split)};
+}
+
+Graph build_graph(const ModelOptions& options, const data::ImageSet& set) {
+  return models::build(options.name, {.num_classes = set.num_classes(),
+                                      .image = set.image_shape(),
+                                      .shortcut = options.shortcut,
+                                      .head = options.head});
+}
+
+RunFolder::RunFolder(std::filesystem::path folder, bool resume) : folder_(std::move(folder)) {
+  const bool holds_run = std::filesystem::exists(checkpoint());
+  require(!resume || holds_run, "--resume: there is no checkpoint '{}'", checkpoint().string());
+  require(resume || !holds_run, "'{}' holds a run already: add --resume to go on with it, or choose another --out",
+          folder_.string());
+  std::error_code error;
+  std::filesystem::create_directories(folder_, error);
+  require(!error, "cannot make the folder '{}': {}", folder_.string(), error.message());
+}
+
+void RunFolder::write_recipe(const std::string& toml) const {
+  write_file_atomically(file("recipe.toml"), std::as_bytes(std::span(toml)));
+}
+
+void save_provenance(StateWriter writer, const std::string& kind, const std::string& recipe_toml,
+                     const RunOptions& options) {
+  const BuildInfo& build = build_info();
+  writer.set("kind", kind);
+  writer.set("recipe", recipe_toml);
+  writer.set("model_name", options.model.name);
+  writer.set("data_name", options.data.name);
+  writer.set("version", std::string(build.version));
+  writer.set("commit", std::string(build.commit));
+  writer.set("compiler", std::string(build.compiler));
+  writer.set("cpu_baseline", std::string(build.cpu_baseline));
+  writer.set("threads", static_cast<std::int64_t>(omp_get_max_threads()));
+}
+
+std::optional<data::TrainValidationSplit> LoadedModel::split() const {
+  const StateReader reader(tree);
+  if (!reader.contains("split")) return std::nullopt;
+  return data::TrainValidationSplit::restore(reader.scope("split"));
+}
+
+std::string LoadedModel::text(const std::string& path) const { return tree.get_or<std::string>(path, ""); }
+
+LoadedModel load_model(const std::filesystem::path& file, Session& session) {
+  StateTree tree = read_checkpoint(file);
+  require(StateReader(tree).contains("model"), "'{}' holds no model", file.string());
+  try {
+    Model model = Model::load(StateReader(tree).scope("model"), session.device(), session.stream());
+    return {std::move(tree), std::move(model)};
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: {}", file.string(), error.what()), error.where());
+  }
+}
+
+}  // namespace secateur::app

@@ -1,0 +1,85 @@
+// What every run needs: a device with its stream and arena, the data with its stored split, and the run's folder.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "secateur/data/dataset.h"
+#include "secateur/data/split.h"
+#include "secateur/io/run_log.h"
+#include "secateur/run_options.h"
+#include "secateur/runtime/model.h"
+#include "secateur/runtime/program.h"
+#include "secateur/train/batch_source.h"
+
+namespace secateur::app {
+
+class Session {
+ public:
+  // Opens the device and sets the number of threads. Throws Error when this build or machine has no such device.
+  explicit Session(const RunSettings& settings);
+  [[nodiscard]] Device& device() { return *device_; }
+  [[nodiscard]] Stream& stream() { return *stream_; }
+  [[nodiscard]] Arena& arena() { return arena_; }
+  [[nodiscard]] Precision precision() const { return precision_; }
+
+ private:
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Stream> stream_;
+  Arena arena_;
+  Precision precision_;
+};
+
+// The data of a run in its three parts. The test part is read once, for the report.
+struct RunData {
+  data::ImageSet training;  // without the validation part
+  std::optional<data::ImageSet> validation;
+  data::ImageSet test;
+  data::TrainValidationSplit split;
+
+  // Shuffled and augmented as the options say, prefetched by a thread.
+  [[nodiscard]] std::unique_ptr<BatchSource> training_source(const RunOptions& options) const;
+  [[nodiscard]] std::unique_ptr<BatchSource> validation_source() const;
+  [[nodiscard]] std::unique_ptr<BatchSource> test_source() const;
+};
+
+// Opens the data set and splits it; `stored` is the split of a checkpoint that goes before a new one. Throws Error when
+// it is not of this set.
+[[nodiscard]] RunData open_data(const RunOptions& options, const std::optional<data::TrainValidationSplit>& stored);
+
+// Builds the network of the options for the data's images and classes, without weights.
+[[nodiscard]] Graph build_graph(const ModelOptions& options, const data::ImageSet& set);
+
+// A run's folder and the names of the files in it.
+class RunFolder {
+ public:
+  // Makes the folder. Throws Error when it holds a run already and `resume` is false, or none and `resume` is true.
+  RunFolder(std::filesystem::path folder, bool resume);
+  [[nodiscard]] std::filesystem::path file(const std::string& name) const { return folder_ / name; }
+  [[nodiscard]] std::filesystem::path checkpoint() const { return file("last.h5"); }
+  [[nodiscard]] std::filesystem::path model() const { return file("model.h5"); }
+  [[nodiscard]] std::filesystem::path log() const { return file("run.jsonl"); }
+  [[nodiscard]] std::filesystem::path report() const { return file("report.html"); }
+  [[nodiscard]] const std::filesystem::path& path() const { return folder_; }
+  void write_recipe(const std::string& toml) const;
+
+ private:
+  std::filesystem::path folder_;
+};
+
+// The facts that every checkpoint carries: kind of run, versions, commit, threads, recipe.
+void save_provenance(StateWriter writer, const std::string& kind, const std::string& recipe_toml,
+                     const RunOptions& options);
+
+// A file of weights: the model and what was stored with it.
+struct LoadedModel {
+  StateTree tree;
+  Model model;
+  [[nodiscard]] std::optional<data::TrainValidationSplit> split() const;
+  [[nodiscard]] std::string text(const std::string& path) const;  // "" when it is not there
+};
+[[nodiscard]] LoadedModel load_model(const std::filesystem::path& file, Session& session);
+
+}  // namespace secateur::app

@@ -1,0 +1,175 @@
+// secateur train: trains a network from scratch, or goes on with an interrupted run.
+#include <fmt/format.h>
+#include <omp.h>
+
+#include "secateur/commands.h"
+#include "secateur/core/error.h"
+#include "secateur/data/loader.h"
+#include "secateur/graph/cost.h"
+#include "secateur/io/checkpoint.h"
+#include "secateur/progress.h"
+#include "secateur/run_report.h"
+#include "secateur/session.h"
+#include "secateur/text.h"
+#include "secateur/train/trainer.h"
+
+namespace secateur::app {
+
+TrainerOptions trainer_options(const RunOptions& options, Precision precision) {
+  const TrainOptions& t = options.train;
+  TrainerOptions result;
+  result.batch = t.batch;
+  result.precision = precision;
+  result.sgd = {t.momentum, t.weight_decay, t.nesterov, t.decay_norm_and_bias};
+  result.label_smoothing = t.label_smoothing;
+  result.drop_last = t.drop_last;
+  result.seed = options.run.seed;
+  return result;
+}
+
+namespace {
+
+// One training run: what a checkpoint restores is everything here but the data.
+class TrainRun {
+ public:
+  TrainRun(const RunOptions& options, const std::string& toml, const RunFolder& folder, bool resume)
+      : options_(options),
+        toml_(toml),
+        folder_(folder),
+        session_(options.run),
+        stored_(resume ? std::optional(read_checkpoint(folder.checkpoint())) : std::nullopt),
+        data_(open_data(options, stored_split())),
+        source_(data_.training_source(options)),
+        model_(stored_ ? Model::load(reader().scope("model"), session_.device(), session_.stream())
+                       : Model(build_graph(options.model, data_.training), session_.device())),
+        trainer_(model_, session_.arena(), session_.stream(), *source_, trainer_options(options, session_.precision())),
+        evaluator_(model_, session_.arena(), session_.stream(), options.train.eval_batch, session_.precision()),
+        log_(folder.log()),
+        progress_(stdout) {
+    if (stored_) {
+      require(reader().get<std::string>("kind") == "train", "'{}' is a checkpoint of another kind of run",
+              folder.checkpoint().string());
+      trainer_.restore(reader().scope("trainer"));
+    } else {
+      model_.initialize(options.run.seed, session_.stream());
+    }
+  }
+
+  Evaluation run() {
+    announce();
+    const LrPhase phase{find_lr_schedule(options_.train.schedule), options_.train.learning_rate,
+                        static_cast<double>(options_.train.epochs), options_.train.warmup_epochs};
+    progress_.begin_phase("training", options_.train.epochs - trainer_.epoch());
+    while (trainer_.epoch() < options_.train.epochs) {
+      const EpochReport epoch = trainer_.run_epoch(phase, trainer_.epoch(), progress_);
+      finish_epoch(epoch);
+    }
+    const auto test_source = data_.test_source();
+    const Evaluation test = evaluator_.run(*test_source);
+    save(folder_.model());
+    log_.write("result", {{"part", std::string("test")},
+                          {"top1", test.top1},
+                          {"top5", test.top5},
+                          {"loss", test.loss},
+                          {"samples", test.samples}});
+    progress_.say(fmt::format("test: top-1 {}, top-5 {}, loss {:.4f} on {} images", percent(test.top1),
+                              percent(test.top5), test.loss, grouped(test.samples)));
+    return test;
+  }
+
+ private:
+  [[nodiscard]] StateReader reader() const { return StateReader(*stored_); }
+  [[nodiscard]] std::optional<data::TrainValidationSplit> stored_split() const {
+    if (!stored_) return std::nullopt;
+    return data::TrainValidationSplit::restore(reader().scope("split"));
+  }
+
+  void announce() {
+    const GraphCost cost = cost_of(model_.graph());
+    log_.write(stored_ ? "resume" : "start",
+               {{"command", std::string("train")},
+                {"model", options_.model.name},
+                {"data", data_.training.name()},
+                {"training_images", data_.training.size()},
+                {"validation_images", data_.validation ? data_.validation->size() : 0},
+                {"parameters", cost.parameters},
+                {"macs", cost.macs},
+                {"device", session_.device().description()},
+                {"threads", static_cast<std::int64_t>(omp_get_max_threads())},
+                {"recipe", toml_}});
+    progress_.say(fmt::format("{} on {}: {} parameters, {} multiply-adds; {} training, {} validation, {} test images",
+                              options_.model.name, data_.training.name(), grouped(cost.parameters),
+                              scaled(static_cast<double>(cost.macs)), grouped(data_.training.size()),
+                              grouped(data_.validation ? data_.validation->size() : 0), grouped(data_.test.size())));
+    progress_.say(fmt::format("memory: {} of parameters, {} of activations at batch {}; {}", bytes_text(model_.bytes()),
+                              bytes_text(trainer_.planned_bytes()), options_.train.batch,
+                              session_.device().description()));
+    if (stored_) progress_.say(fmt::format("resuming after epoch {}", trainer_.epoch()));
+  }
+
+  void finish_epoch(const EpochReport& epoch) {
+    LogFields fields{{"epoch", epoch.epoch},
+                     {"phase", std::string("training")},
+                     {"loss", epoch.loss},
+                     {"top1", epoch.top1},
+                     {"learning_rate", epoch.learning_rate},
+                     {"seconds", epoch.seconds},
+                     {"images_per_second", epoch.images_per_second()}};
+    if (data_.validation) {
+      const auto source = data_.validation_source();
+      const Evaluation validation = evaluator_.run(*source);
+      fields.emplace_back("validation_top1", validation.top1);
+      fields.emplace_back("validation_loss", validation.loss);
+      progress_.add_to_epoch(fmt::format("validation {}", percent(validation.top1)));
+    }
+    progress_.end_epoch();
+    log_.write("epoch", fields);
+    if (trainer_.epoch() % options_.train.checkpoint_every == 0 || trainer_.epoch() == options_.train.epochs) {
+      save(folder_.checkpoint());
+    }
+  }
+
+  void save(const std::filesystem::path& file) {
+    StateTree tree;
+    const StateWriter writer(tree);
+    save_provenance(writer, "train", toml_, options_);
+    model_.save(writer.scope("model"), session_.stream());
+    trainer_.save(writer.scope("trainer"));
+    data_.split.save(writer.scope("split"));
+    write_checkpoint(file, tree);
+  }
+
+  const RunOptions& options_;
+  std::string toml_;
+  const RunFolder& folder_;
+  Session session_;
+  std::optional<StateTree> stored_;
+  RunData data_;
+  std::unique_ptr<BatchSource> source_;
+  Model model_;
+  Trainer trainer_;
+  Evaluator evaluator_;
+  RunLog log_;
+  Progress progress_;
+};
+
+}  // namespace
+
+int run_train(RunOptions options, const std::string& toml, bool resume) {
+  if (options.run.out.empty()) options.run.out = fmt::format("runs/{}-{}", options.model.name, options.data.name);
+  const RunFolder folder(options.run.out, resume);
+  folder.write_recipe(toml);
+  try {
+    static_cast<void>(TrainRun(options, toml, folder, resume).run());
+  } catch (const Interrupted&) {
+    fmt::print("\nstopped; what was done up to the last checkpoint is kept. Go on with: secateur train --recipe {} "
+               "--out {} --resume\n",
+               folder.file("recipe.toml").string(), folder.path().string());
+    return 130;
+  }
+  write_run_report(folder);
+  fmt::print("model:  {}\nreport: {}\n", folder.model().string(), folder.report().string());
+  return 0;
+}
+
+}  // namespace secateur::app

@@ -1,0 +1,98 @@
+#include <cmath>
+
+#include "backend/cpu/cpu_kernels.h"
+#include "backend/cpu/rows.h"
+
+namespace secateur::cpu {
+namespace {
+
+// loss_n = -sum_k q_k log p_k with p the softmax of the logits and q = (1 - s) * [k is the label] + s / K (Szegedy et al.
+// 2016). d loss_n / d logit_k = p_k - q_k. Samples with a negative label have neither loss nor gradient. Sums over
+// classes are in double.
+class SoftmaxCrossEntropy final : public Kernel {
+ public:
+  explicit SoftmaxCrossEntropy(const KernelSetup& setup)
+      : layer_(setup.node.name), smoothing_(setup.node.attributes.real_or("label_smoothing", 0)) {}
+
+  void forward(const ForwardArguments& arguments) override {
+    const Tensor& logits = arguments.inputs[0];
+    const Tensor& labels = arguments.inputs[1];
+    check(labels, logits.channels());
+    const std::int64_t classes = logits.channels();
+    const auto* values = logits.as<float>();
+    const auto* label = labels.as<std::int32_t>();
+    auto* losses = arguments.output.as<float>();
+    const double spread = smoothing_ / static_cast<double>(classes);
+#pragma omp parallel for schedule(static)
+    for (std::int64_t n = 0; n < logits.rows(); ++n) {
+      float* loss = losses + n * arguments.output.leading;
+      std::fill_n(loss, arguments.output.leading, 0.0F);
+      const std::int32_t target = label[n * labels.leading];
+      if (target < 0) continue;
+      const float* row = values + n * logits.leading;
+      const Normalizer normalizer(row, classes);
+      double result = (1 - smoothing_) * (normalizer.log_sum - row[target]);
+      if (spread > 0) {
+        for (std::int64_t k = 0; k < classes; ++k) result += spread * (normalizer.log_sum - row[k]);
+      }
+      loss[0] = static_cast<float>(result);
+    }
+  }
+
+  void backward(const BackwardArguments& arguments) override {
+    const Tensor& logits = arguments.inputs[0];
+    const Tensor& labels = arguments.inputs[1];
+    const Tensor& target = arguments.input_gradients[0];
+    if (target.empty()) return;
+    const std::int64_t classes = logits.channels();
+    const auto* values = logits.as<float>();
+    const auto* label = labels.as<std::int32_t>();
+    const auto* weights = arguments.output_gradient.as<float>();
+    auto* gradient = target.as<float>();
+    const double spread = smoothing_ / static_cast<double>(classes);
+#pragma omp parallel for schedule(static)
+    for (std::int64_t n = 0; n < logits.rows(); ++n) {
+      float* out = gradient + n * target.leading;
+      std::fill_n(out, target.leading, 0.0F);
+      const std::int32_t right = label[n * labels.leading];
+      if (right < 0) continue;
+      const float* row = values + n * logits.leading;
+      const double weight = weights[n * arguments.output_gradient.leading];
+      const Normalizer normalizer(row, classes);
+      for (std::int64_t k = 0; k < classes; ++k) {
+        const double q = spread + (k == right ? 1 - smoothing_ : 0.0);
+        out[k] = static_cast<float>(weight * (std::exp(row[k] - normalizer.log_sum) - q));
+      }
+    }
+  }
+
+ private:
+  // log of the sum of exp(logit), taken about the largest logit so that nothing overflows.
+  struct Normalizer {
+    double log_sum;
+    Normalizer(const float* row, std::int64_t classes) {
+      const double largest = *std::max_element(row, row + classes);
+      double sum = 0;
+      for (std::int64_t k = 0; k < classes; ++k) sum += std::exp(row[k] - largest);
+      log_sum = largest + std::log(sum);
+    }
+  };
+
+  void check(const Tensor& labels, std::int64_t classes) const {
+    const auto* label = labels.as<std::int32_t>();
+    for (std::int64_t n = 0; n < labels.rows(); ++n) {
+      const std::int32_t value = label[n * labels.leading];
+      require(value < classes, "layer '{}': the label of sample {} is {}, but there are {} classes", layer_, n, value,
+              classes);
+    }
+  }
+
+  std::string layer_;
+  double smoothing_;
+};
+
+}  // namespace
+
+void register_loss_kernels() { register_float32_kernel<SoftmaxCrossEntropy>("softmax_cross_entropy", 1); }
+
+}  // namespace secateur::cpu

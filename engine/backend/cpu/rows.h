@@ -1,0 +1,111 @@
+// Loops over the rows of tensors that may have different leading dimensions.
+//
+// A map with few channels makes short inner loops. Where all tensors share one leading dimension their memory is one
+// block, so several rows are taken together as one long row of `lanes` values, lane l belonging to channel l mod
+// `period`; padding lanes then take part as channels of their own (they hold zeros and must stay zero).
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "secateur/backend/kernel.h"
+#include "secateur/core/error.h"
+#include "secateur/core/tensor.h"
+
+namespace secateur::cpu {
+
+struct RowLoop {
+  std::int64_t rows = 0;    // long rows, the last of which may be short
+  std::int64_t lanes = 0;   // of every long row but a short last one
+  std::int64_t last = 0;    // lanes of the last long row
+  std::int64_t period = 0;  // lanes a channel's values are apart: the shared leading dimension, or the channel count
+  std::int64_t merged = 1;  // tensor rows in a long row
+
+  [[nodiscard]] std::int64_t lanes_of(std::int64_t row) const { return row + 1 < rows ? lanes : last; }
+  // Elements from one long row of `tensor` to the next.
+  [[nodiscard]] std::int64_t stride(const Tensor& tensor) const { return merged * tensor.leading; }
+};
+
+// Tensors without channels (an empty shape) are passed over: they stand for operands that this call does not have.
+// Long rows hold at least `wanted` lanes where rows can be merged.
+[[nodiscard]] inline RowLoop row_loop(std::span<const Tensor> tensors, std::int64_t wanted) {
+  const Tensor& model = tensors[0];
+  bool shared = true;
+  for (const Tensor& tensor : tensors) {
+    if (tensor.shape.rank() > 0) shared = shared && tensor.leading == model.leading;
+  }
+  RowLoop loop;
+  const std::int64_t rows = model.rows();
+  loop.period = shared ? model.leading : model.channels();
+  if (shared && loop.period > 0) {
+    // A multiple of eight lanes, the width of a vector register, whatever the channel count.
+    constexpr std::int64_t kVector = 8;
+    const std::int64_t step = kVector / std::gcd(kVector, loop.period);
+    const std::int64_t enough = (wanted + loop.period - 1) / loop.period;
+    if (loop.period < wanted) loop.merged = std::min((enough + step - 1) / step * step, std::max<std::int64_t>(rows, 1));
+  }
+  loop.rows = (rows + loop.merged - 1) / loop.merged;
+  loop.lanes = loop.merged * loop.period;
+  loop.last = (rows - (loop.rows - 1) * loop.merged) * loop.period;
+  return loop;
+}
+
+// Most lanes that row_loop can give for a leading dimension of at most `leading`.
+[[nodiscard]] constexpr std::int64_t most_lanes(std::int64_t leading, std::int64_t wanted) {
+  return wanted + 9 * leading;
+}
+
+// Sets the padding lanes of `tensor` to zero.
+inline void zero_padding(const Tensor& tensor) {
+  if (tensor.dense()) return;
+  auto* data = tensor.as<float>();
+  const std::int64_t channels = tensor.channels();
+  for (std::int64_t row = 0; row < tensor.rows(); ++row) {
+    std::fill(data + row * tensor.leading + channels, data + (row + 1) * tensor.leading, 0.0F);
+  }
+}
+
+// Copies the channels of every row; the padding lanes of `destination` become zero.
+inline void copy_rows(const float* source, std::int64_t source_leading, float* destination,
+                      std::int64_t destination_leading, std::int64_t rows, std::int64_t channels) {
+#pragma omp parallel for schedule(static) if (rows * channels > 16384)
+  for (std::int64_t row = 0; row < rows; ++row) {
+    float* out = destination + row * destination_leading;
+    std::copy_n(source + row * source_leading, channels, out);
+    std::fill(out + channels, out + destination_leading, 0.0F);
+  }
+}
+
+inline void copy_tensor(const Tensor& source, const Tensor& destination) {
+  copy_rows(source.as<float>(), source.leading, destination.as<float>(), destination.leading, source.rows(),
+            source.channels());
+}
+
+// The reason why a setup is none for these kernels: another precision than fp32, or tensors of another type. Inputs
+// from `first_other` on may be of any type.
+[[nodiscard]] inline std::optional<std::string> unless_float32(const KernelSetup& setup, std::size_t first_other) {
+  if (setup.precision != Precision::fp32) {
+    return fmt::format("the CPU computes in fp32, {} was asked for", name_of(setup.precision));
+  }
+  const auto check = [](const Tensor& tensor) { return tensor.dtype == DType::f32; };
+  const auto inputs = setup.inputs.first(std::min(first_other, setup.inputs.size()));
+  if (!std::ranges::all_of(inputs, check) || !check(setup.output)) return "activations must be f32";
+  if (!std::ranges::all_of(setup.parameters, check)) return "parameters must be f32";
+  return std::nullopt;
+}
+
+template <class KernelType>
+void register_float32_kernel(std::string_view op, std::size_t first_other = ~std::size_t{0}) {
+  register_kernel(op, DeviceKind::cpu,
+                  {.make = [](const KernelSetup& setup) { return std::make_unique<KernelType>(setup); },
+                   .unsupported = [first_other](const KernelSetup& setup) { return unless_float32(setup, first_other); }});
+}
+
+}  // namespace secateur::cpu

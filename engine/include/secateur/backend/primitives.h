@@ -1,0 +1,93 @@
+// Primitives: work on whole slabs and feature maps that is no op of a graph - the weight update, norms of filters,
+// redundancy of feature maps, the Surgeon's gather. One implementation a device kind, one contract for all.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "secateur/core/device.h"
+#include "secateur/core/tensor.h"
+
+namespace secateur {
+
+// One parameter's part of the slab in a weight update. Offsets and counts are in elements.
+struct UpdateSegment {
+  std::int64_t offset = 0;
+  std::int64_t count = 0;
+  double weight_decay = 0;
+};
+
+struct SgdSettings {
+  double learning_rate = 0.1;
+  double momentum = 0.9;
+  bool nesterov = false;
+};
+
+enum class FilterNorm : std::uint8_t { l1, l2, max };
+
+// Rows of a filter matrix [rows, row_length], dense; norms receives one double a row (on the host).
+struct NormRequest {
+  Tensor filters;  // [K, R, S, C] or [K, C]
+  double* norms = nullptr;
+};
+
+// How correlations with the other channels are reduced: the paper averages them with their sign.
+enum class CorrelationKind : std::uint8_t { signed_mean, absolute_mean, squared_mean };
+
+// Sums over images, kept on the device while a sample streams through (one slot a channel).
+//   redundancy_sum[c] += sum over images of sum over k != c of rho(c, k)     (or |rho|, rho^2)
+//   constant_images[c] += number of images whose map of channel c is constant
+struct RedundancySums {
+  double* redundancy_sum = nullptr;
+  double* constant_images = nullptr;
+};
+
+// One tensor of a removal: out[r, m, j] = in[rows[r], m, columns[g(r)][j]] with in [in_rows, middle, in_columns] and
+// out [out_rows, middle, out_columns], dense; g(r) is the group of the kept row r. `columns` holds groups x out_columns
+// entries; row_group may be null when groups is 1. Index tables are on the host.
+struct GatherSegment {
+  const void* source = nullptr;
+  void* destination = nullptr;
+  std::int64_t middle = 1;
+  std::int64_t in_columns = 1;
+  std::span<const std::int64_t> rows;
+  std::span<const std::int64_t> row_group;
+  std::span<const std::int64_t> columns;
+  std::int64_t out_columns = 1;
+};
+
+class Primitives {
+ public:
+  virtual ~Primitives() = default;
+
+  // g' = g + weight_decay * w;  v = momentum * v + g';  w -= learning_rate * (nesterov ? g' + momentum * v : v).
+  // (Sutskever et al. 2013, in the form that PyTorch uses.) Slabs are of the model's element type, `elements` long;
+  // what no segment covers is left alone.
+  virtual void sgd_update(Stream& stream, DType type, void* weights, const void* gradients, void* momentum,
+                          std::span<const UpdateSegment> segments, const SgdSettings& settings) = 0;
+
+  // Norm of every filter of every request. l1: sum |w|; l2: sqrt(sum w^2); max: max |w|. Accumulates in float64.
+  virtual void filter_norms(Stream& stream, FilterNorm norm, std::span<const NormRequest> requests) = 0;
+
+  // Adds the first `images` images of maps [N, H, W, C] to `sums` (C slots each, device memory). The signed mean takes
+  // the linear-time identity: with z the standardised map (zero mean, unit length over positions; zeros where it is
+  // constant), sum over k != f of rho(f, k) = z_f . s - [f is not constant], s = sum over k of z_k. The other kinds
+  // need every pair.
+  virtual void accumulate_redundancy(Stream& stream, CorrelationKind kind, const Tensor& maps, std::int64_t images,
+                                     const RedundancySums& sums) = 0;
+
+  // Every segment in one pass. Elements are of type `type`.
+  virtual void gather(Stream& stream, DType type, std::span<const GatherSegment> segments) = 0;
+
+  // out = a + b, elementwise on equal shapes; out may be a or b.
+  virtual void add(Stream& stream, const Tensor& a, const Tensor& b, const Tensor& out) = 0;
+
+  // True when every element of the `count` is finite.
+  [[nodiscard]] virtual bool all_finite(Stream& stream, DType type, const void* values, std::int64_t count) = 0;
+};
+
+// The primitives of a device kind. Throws Error when this build has none for it.
+[[nodiscard]] Primitives& primitives_of(DeviceKind kind);
+void register_primitives(DeviceKind kind, Primitives& primitives);
+
+}  // namespace secateur

@@ -1,0 +1,91 @@
+// Device: where memory lies and work runs. Stream: an ordered queue of work on a Device.
+//
+// A Device owns the accounting of its memory; there are no globals. The host devices (`cpu`, and `reference`, the
+// float64 oracle) live here; back ends for accelerators derive from Device and are opened through
+// backend/open_device.h. An embedding program can hand in its own Allocator.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace secateur {
+
+enum class DeviceKind : std::uint8_t { cpu, cuda, reference };
+
+[[nodiscard]] std::string_view name_of(DeviceKind kind);
+// Inverse of name_of; throws Error that lists the known kinds.
+[[nodiscard]] DeviceKind device_kind_from_name(std::string_view name);
+
+// Source of device memory. allocate throws Error when it cannot; release never throws.
+class Allocator {
+ public:
+  virtual ~Allocator() = default;
+  [[nodiscard]] virtual void* allocate(std::int64_t bytes) = 0;
+  virtual void release(void* memory, std::int64_t bytes) noexcept = 0;
+};
+
+class Stream;
+
+class Device {
+ public:
+  virtual ~Device() = default;
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  [[nodiscard]] DeviceKind kind() const { return kind_; }
+  // What a person would call it: the processor's or the GPU's name.
+  [[nodiscard]] virtual std::string description() const = 0;
+  [[nodiscard]] virtual std::unique_ptr<Stream> make_stream() = 0;
+
+  // Memory aligned to kAlignment. Prefer Slab, which releases by itself.
+  [[nodiscard]] void* allocate(std::int64_t bytes);
+  void release(void* memory, std::int64_t bytes) noexcept;
+
+  [[nodiscard]] std::int64_t allocated_bytes() const { return allocated_; }
+  [[nodiscard]] std::int64_t peak_bytes() const { return peak_; }
+  // Number of allocations since the device was made: tests assert that a warm step makes none.
+  [[nodiscard]] std::int64_t allocations() const { return allocations_; }
+
+  static constexpr std::int64_t kAlignment = 256;
+
+ protected:
+  Device(DeviceKind kind, std::shared_ptr<Allocator> allocator);
+
+ private:
+  DeviceKind kind_;
+  std::shared_ptr<Allocator> allocator_;
+  std::int64_t allocated_ = 0;
+  std::int64_t peak_ = 0;
+  std::int64_t allocations_ = 0;
+};
+
+// Work queued on a stream runs in order. Host streams run at once.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  [[nodiscard]] Device& device() const { return device_; }
+  virtual void synchronize() = 0;
+  virtual void copy_to_device(void* destination, const void* host, std::int64_t bytes) = 0;
+  // Returns once the bytes are on the host.
+  virtual void copy_to_host(void* host, const void* source, std::int64_t bytes) = 0;
+  virtual void copy(void* destination, const void* source, std::int64_t bytes) = 0;
+  virtual void zero(void* destination, std::int64_t bytes) = 0;
+
+ protected:
+  explicit Stream(Device& device) : device_(device) {}
+
+ private:
+  Device& device_;
+};
+
+// A host device of kind cpu (float32 on oneDNN and vectorised kernels) or reference (float64, plain loops written from
+// the equations). Without an allocator it takes aligned memory from the C++ heap.
+[[nodiscard]] std::unique_ptr<Device> make_host_device(DeviceKind kind, std::shared_ptr<Allocator> allocator = nullptr);
+
+}  // namespace secateur

@@ -1,0 +1,67 @@
+// ModelPruningBackend: the pruning loop's hands on a real network - Trainer, Evaluator, Scorer and Surgeon.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "secateur/graph/cost.h"
+#include "secateur/prune/pruning_backend.h"
+#include "secateur/prune/prune_options.h"
+#include "secateur/prune/scorer.h"
+#include "secateur/runtime/program.h"
+
+namespace secateur {
+
+// What the backend works with; everything must outlive it.
+struct PruningParts {
+  Model& model;
+  Arena& arena;
+  Stream& stream;
+  Trainer& trainer;
+  Evaluator& evaluator;
+  BatchSource& steering;  // images that the run is steered by: evaluation of each round
+  BatchSource& sample;    // training images without augmentation, shuffled by epoch: the scores' sample
+  TrainObserver& observer;
+  // The unpruned network, which budgets refer to; the model's own graph where it is null.
+  const Graph* base = nullptr;
+};
+
+class ModelPruningBackend final : public PruningBackend {
+ public:
+  ModelPruningBackend(PruningParts parts, const PruneOptions& options);
+
+  [[nodiscard]] std::vector<SpaceScores> spaces() override;
+  [[nodiscard]] std::vector<SpaceScores> score(const CriterionContext& context) override;
+  EpochReport train_epoch(const LrPhase& phase, std::int64_t phase_epoch) override;
+  [[nodiscard]] Evaluation evaluate() override;
+  void apply(const PruningPlan& plan) override;
+  [[nodiscard]] StateTree snapshot() override;
+  void rollback(const StateTree& snapshot) override;
+  [[nodiscard]] NetworkCost cost() override;
+  [[nodiscard]] NetworkCost cost_with(const std::vector<std::int64_t>& widths) override;
+  [[nodiscard]] NetworkCost base_cost() override { return base_cost_; }
+
+  [[nodiscard]] const Model& model() const { return parts_.model; }
+
+ private:
+  // The channel spaces of the graph as it is and which of them may be pruned, found once a generation.
+  struct View {
+    std::int64_t generation = -1;
+    std::unique_ptr<ChannelSpaces> spaces;
+    std::vector<std::int64_t> prunable;
+  };
+  const View& view();
+
+  PruningParts parts_;
+  PruneOptions options_;
+  Scorer scorer_;
+  std::unique_ptr<Criterion> criterion_;
+  NetworkCost base_cost_;
+  View view_;
+};
+
+[[nodiscard]] NetworkCost network_cost(const Graph& graph);
+
+}  // namespace secateur

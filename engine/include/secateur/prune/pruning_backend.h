@@ -1,0 +1,50 @@
+// PruningBackend: what the pruning loop needs of a network and its training. The loop decides, the backend does; tests
+// drive the loop with scripted accuracies.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "secateur/io/state_tree.h"
+#include "secateur/prune/criterion.h"
+#include "secateur/prune/pruning_plan.h"
+#include "secateur/prune/rate_policy.h"
+#include "secateur/train/evaluator.h"
+#include "secateur/train/lr_schedule.h"
+#include "secateur/train/trainer.h"
+
+namespace secateur {
+
+// Of the network as it is, or as it would be.
+struct NetworkCost {
+  std::int64_t parameters = 0;
+  std::int64_t macs = 0;
+  bool operator==(const NetworkCost&) const = default;
+};
+
+class PruningBackend {
+ public:
+  virtual ~PruningBackend() = default;
+
+  // The prunable spaces in order, without scores.
+  [[nodiscard]] virtual std::vector<SpaceScores> spaces() = 0;
+  // The same with scores and orders of removal.
+  [[nodiscard]] virtual std::vector<SpaceScores> score(const CriterionContext& context) = 0;
+
+  virtual EpochReport train_epoch(const LrPhase& phase, std::int64_t phase_epoch) = 0;
+  // On the images that steer the run.
+  [[nodiscard]] virtual Evaluation evaluate() = 0;
+
+  virtual void apply(const PruningPlan& plan) = 0;
+  // Everything that a removal changes, and back. The counters of training are no part of it: they go on.
+  [[nodiscard]] virtual StateTree snapshot() = 0;
+  virtual void rollback(const StateTree& snapshot) = 0;
+
+  [[nodiscard]] virtual NetworkCost cost() = 0;
+  // With these widths of the prunable spaces, in their order.
+  [[nodiscard]] virtual NetworkCost cost_with(const std::vector<std::int64_t>& widths) = 0;
+  // Of the unpruned network.
+  [[nodiscard]] virtual NetworkCost base_cost() = 0;
+};
+
+}  // namespace secateur

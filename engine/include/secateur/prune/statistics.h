@@ -1,0 +1,44 @@
+// What a scoring pass found out about one channel space: what criteria read. Everything is per member of the space, on
+// the host, in float64.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace secateur {
+
+// One producer's filters, in the order of the members.
+struct FilterStatistics {
+  std::string node;
+  std::int64_t weights_per_filter = 0;  // Cin * kH * kW with Cin as it is now
+  std::vector<double> l1;               // sum |w|; divided by weights_per_filter it is Eq. 2
+  std::vector<double> l2;               // sqrt(sum w^2)
+};
+
+struct SpaceStatistics {
+  std::string name;
+  std::int64_t space = -1;  // index in ChannelSpaces
+  std::int64_t width = 0;
+  std::int64_t groups = 1;
+
+  std::vector<FilterStatistics> producers;
+  std::vector<std::vector<double>> norm_scales;  // |gamma| of each normalisation after a producer
+
+  std::int64_t images = 0;
+  std::int64_t taps = 0;
+  std::vector<double> redundancy;       // S_PC of Eq. 10, averaged over images and taps; 0 where the width is 1
+  std::vector<double> constant_images;  // part of the images, over all taps, on which the map was constant
+  std::vector<double> taylor;  // mean over images and taps of |mean over positions of activation * gradient|
+  // Mean over images and taps of rho (or |rho|, rho^2) of every pair, width x width; only where it was asked for.
+  std::vector<double> pairwise;
+};
+
+// The statistics of the members that remain when others are gone: redundancy is taken over the survivors alone (needs
+// `pairwise`, which the result does not carry).
+[[nodiscard]] SpaceStatistics restricted(const SpaceStatistics& all, const std::vector<std::int64_t>& members);
+
+// Eq. 12: (x - min) / (max - min); zeros where all are equal.
+[[nodiscard]] std::vector<double> min_max_normalized(const std::vector<double>& values);
+
+}  // namespace secateur

@@ -1,0 +1,93 @@
+// Program: a Model compiled for one device, batch size, precision and mode - an ordered list of bound kernels over a
+// planned activation slab.
+//
+// All programs of a model share one Arena, since one runs at a time; what a program's tensors hold is valid from its
+// forward() until another program of the arena runs.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "secateur/backend/kernel.h"
+#include "secateur/core/slab.h"
+#include "secateur/runtime/model.h"
+
+namespace secateur {
+
+// Activation memory shared by programs; grows to the largest and is replaced, never copied.
+class Arena {
+ public:
+  explicit Arena(Device& device) : device_(&device) {}
+  void reserve(std::int64_t bytes);
+  // Gives the memory back (before a removal, say); the next program to run takes it anew.
+  void clear();
+  [[nodiscard]] std::byte* data() const { return slab_.data(); }
+  [[nodiscard]] std::int64_t bytes() const { return slab_.bytes(); }
+  [[nodiscard]] std::int64_t generation() const { return generation_; }
+  [[nodiscard]] Device& device() const { return *device_; }
+
+ private:
+  Device* device_;
+  Slab slab_;
+  std::int64_t generation_ = 0;
+};
+
+//   train: batch statistics, dropout, loss, gradients of all trained parameters
+//   infer: running statistics; loss if asked for
+//   score: as infer, and the taps' values stay readable (fusion ends there)
+//   score_gradients: running statistics, loss, gradients of parameters and of the taps
+enum class ProgramMode : std::uint8_t { train, infer, score, score_gradients };
+
+struct ProgramOptions {
+  std::int64_t batch = 1;
+  ProgramMode mode = ProgramMode::infer;
+  Precision precision = Precision::fp32;
+  bool with_loss = false;  // implied by train and score_gradients
+  double label_smoothing = 0;
+  std::vector<NodeId> taps = {};     // nodes of the model's graph whose values (and gradients) stay readable
+  bool fuse = true;                  // false: one kernel a node, the reference path
+  std::int64_t channel_padding = 1;  // channel axes of activations are stored padded to a multiple of this
+};
+
+class Program {
+ public:
+  // Plans memory and binds kernels. Throws Error when an op has no kernel for the device, precision or shape. Model,
+  // arena and stream must outlive the program.
+  Program(Model& model, Arena& arena, Stream& stream, ProgramOptions options);
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  [[nodiscard]] const ProgramOptions& options() const;
+  [[nodiscard]] std::int64_t batch() const { return options().batch; }
+
+  // What to fill before forward(): images [N, H, W, C], and labels [N, 1, 1, 1] (i32) where there is a loss; a negative
+  // label takes its sample out of loss and gradients.
+  [[nodiscard]] Tensor images();
+  [[nodiscard]] Tensor labels();
+
+  // Throws Error when the model was changed since (Model::generation): compile anew.
+  void forward(const StepState& state);
+  // Gradients of (sum of losses) / (state.samples, or the batch size). Needs forward() just before.
+  void backward(const StepState& state);
+
+  [[nodiscard]] Tensor logits();          // [N, 1, 1, K]
+  [[nodiscard]] Tensor losses();          // [N, 1, 1, 1]
+  [[nodiscard]] Tensor tap(std::size_t index);
+  [[nodiscard]] Tensor tap_gradient(std::size_t index);  // score_gradients only
+
+  [[nodiscard]] std::int64_t planned_bytes() const;
+  [[nodiscard]] std::int64_t lower_bound_bytes() const;  // no plan of these buffers needs less
+  // Kernels run by forward() and by backward().
+  [[nodiscard]] std::int64_t forward_steps() const;
+  [[nodiscard]] std::int64_t backward_steps() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace secateur

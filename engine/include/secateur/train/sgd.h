@@ -1,0 +1,33 @@
+// Stochastic gradient descent with momentum (Sutskever et al. 2013), over a model's slab in one pass.
+#pragma once
+
+#include <vector>
+
+#include "secateur/backend/primitives.h"
+#include "secateur/runtime/model.h"
+
+namespace secateur {
+
+struct SgdOptions {
+  double momentum = 0.9;
+  double weight_decay = 5e-4;
+  bool nesterov = false;
+  bool decay_norm_and_bias = true;  // false: weight decay on weights alone
+};
+
+class Sgd {
+ public:
+  // Throws Error for a momentum outside [0, 1), a negative weight decay, or Nesterov without momentum.
+  Sgd(Model& model, SgdOptions options);
+  // One update with the gradients that lie in the model. Follows the model through prunings.
+  void step(double learning_rate, Stream& stream);
+  [[nodiscard]] const SgdOptions& options() const { return options_; }
+
+ private:
+  Model& model_;
+  SgdOptions options_;
+  std::vector<UpdateSegment> segments_;
+  std::int64_t generation_ = -1;
+};
+
+}  // namespace secateur

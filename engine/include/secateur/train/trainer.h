@@ -1,0 +1,98 @@
+// Trainer: runs epochs of SGD over a BatchSource. It keeps the counters that key everything random (epoch, step), so
+// that a resumed run continues bit for bit.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "secateur/io/state_tree.h"
+#include "secateur/runtime/program.h"
+#include "secateur/train/batch_source.h"
+#include "secateur/train/evaluator.h"
+#include "secateur/train/lr_schedule.h"
+#include "secateur/train/sgd.h"
+
+namespace secateur {
+
+struct TrainerOptions {
+  std::int64_t batch = 128;
+  Precision precision = Precision::fp32;
+  SgdOptions sgd;
+  double label_smoothing = 0;
+  bool drop_last = false;  // true: the last, smaller batch of an epoch is not trained on
+  std::uint64_t seed = 1;
+};
+
+struct StepReport {
+  std::int64_t epoch = 0;  // counted over the whole run, from 0
+  std::int64_t step = 0;   // within the epoch
+  std::int64_t steps = 0;  // in the epoch
+  std::int64_t samples = 0;
+  double loss = 0;  // mean over the epoch so far
+  double learning_rate = 0;
+  double seconds = 0;  // since the epoch began
+};
+
+struct EpochReport {
+  std::int64_t epoch = 0;
+  std::int64_t samples = 0;
+  double loss = 0;   // mean over the epoch, as trained (augmented, batch statistics)
+  double top1 = 0;
+  double learning_rate = 0;  // of the last step
+  double seconds = 0;
+  [[nodiscard]] double images_per_second() const {
+    return seconds > 0 ? static_cast<double>(samples) / seconds : 0;
+  }
+};
+
+// Told of progress; may ask to stop between steps.
+class TrainObserver {
+ public:
+  virtual ~TrainObserver() = default;
+  virtual void on_step(const StepReport& /*report*/) {}
+  virtual void on_epoch(const EpochReport& /*report*/) {}
+  // True ends the epoch after this step; run_epoch then throws Interrupted.
+  [[nodiscard]] virtual bool stop_requested() { return false; }
+};
+
+// Raised when an observer asked to stop. What was trained since the last checkpoint is lost on resume.
+class Interrupted : public Error {
+ public:
+  using Error::Error;
+};
+
+class Trainer {
+ public:
+  Trainer(Model& model, Arena& arena, Stream& stream, BatchSource& source, TrainerOptions options);
+
+  // One pass over the source. `phase_epoch` is how many epochs of `phase` have gone before. Throws Error that names
+  // epoch and step when the loss is not finite; the weights of that step are not updated.
+  EpochReport run_epoch(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer);
+
+  [[nodiscard]] std::int64_t epoch() const { return epoch_; }
+  [[nodiscard]] std::int64_t step() const { return step_; }
+  [[nodiscard]] const TrainerOptions& options() const { return options_; }
+  // Planned activation bytes of the training program (compiles it when needed).
+  [[nodiscard]] std::int64_t planned_bytes();
+
+  void save(StateWriter writer) const;
+  void restore(const StateReader& reader);
+
+ private:
+  void compile();
+  [[nodiscard]] BatchMetrics train_step(Program& program, std::int64_t first, std::int64_t count, double rate);
+
+  Model& model_;
+  Arena& arena_;
+  Stream& stream_;
+  BatchSource& source_;
+  TrainerOptions options_;
+  Sgd sgd_;
+  std::unique_ptr<Program> program_;
+  std::unique_ptr<Program> tail_program_;
+  std::int64_t generation_ = -1;
+  std::int64_t epoch_ = 0;
+  std::int64_t step_ = 0;
+};
+
+}  // namespace secateur

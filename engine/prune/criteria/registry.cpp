@@ -1,0 +1,63 @@
+#include <algorithm>
+#include <mutex>
+
+#include "prune/criteria/criteria.h"
+#include "secateur/core/error.h"
+#include "secateur/core/names.h"
+
+namespace secateur {
+namespace {
+
+struct Entry {
+  CriterionInfo info;
+  CriterionFactory make;
+};
+
+struct Registry {
+  std::mutex mutex;
+  std::vector<Entry> entries{
+      {{"unified", "alpha * magnitude + beta * (1 - redundancy), the paper's"}, make_unified_criterion},
+      {{"l1", "mean absolute weight of a filter"}, make_l1_criterion},
+      {{"l2", "Euclidean norm of a filter"}, make_l2_criterion},
+      {{"correlation", "how unlike the other feature maps a map is"}, make_correlation_criterion},
+      {{"bn_scale", "absolute scale of the batch norm that follows"}, make_bn_scale_criterion},
+      {{"taylor", "first-order change of the loss when a map is zeroed"}, make_taylor_criterion},
+      {{"random", "uniform random numbers, the control"}, make_random_criterion},
+  };
+};
+
+Registry& registry() {
+  static Registry instance;
+  return instance;
+}
+
+}  // namespace
+
+std::unique_ptr<Criterion> make_criterion(std::string_view name, const CriterionOptions& options) {
+  Registry& r = registry();
+  const std::scoped_lock lock(r.mutex);
+  std::vector<std::string> names;
+  for (const Entry& entry : r.entries) {
+    if (entry.info.name == name) return entry.make(options);
+    names.push_back(entry.info.name);
+  }
+  fail("unknown criterion '{}': expected one of {}{}", name, fmt::join(names, ", "), did_you_mean(name, names));
+}
+
+void register_criterion(std::string name, std::string description, CriterionFactory factory) {
+  Registry& r = registry();
+  const std::scoped_lock lock(r.mutex);
+  const bool taken = std::ranges::any_of(r.entries, [&](const Entry& entry) { return entry.info.name == name; });
+  require(!taken, "there is a criterion '{}' already", name);
+  r.entries.push_back({{std::move(name), std::move(description)}, std::move(factory)});
+}
+
+std::vector<CriterionInfo> registered_criteria() {
+  Registry& r = registry();
+  const std::scoped_lock lock(r.mutex);
+  std::vector<CriterionInfo> infos;
+  for (const Entry& entry : r.entries) infos.push_back(entry.info);
+  return infos;
+}
+
+}  // namespace secateur

@@ -1,0 +1,188 @@
+#include "prune/map_sums.h"
+
+#include <cmath>
+#include <numeric>
+
+#include "secateur/core/error.h"
+
+namespace secateur {
+namespace {
+
+template <class T>
+void convert(const std::vector<std::byte>& bytes, const Tensor& tensor, std::vector<double>& values) {
+  const auto* source = reinterpret_cast<const T*>(bytes.data());
+  const std::int64_t channels = tensor.channels();
+  for (std::int64_t row = 0; row < tensor.rows(); ++row) {
+    for (std::int64_t c = 0; c < channels; ++c) {
+      values[static_cast<std::size_t>(row * channels + c)] = static_cast<double>(source[row * tensor.leading + c]);
+    }
+  }
+}
+
+// Standardises the maps of one image in place (zero mean, unit length over the positions; zeros where a map is
+// constant).
+void standardize(double* maps, std::int64_t positions, std::int64_t channels) {
+  for (std::int64_t c = 0; c < channels; ++c) {
+    double mean = 0;
+    for (std::int64_t t = 0; t < positions; ++t) mean += maps[t * channels + c];
+    mean /= static_cast<double>(positions);
+    double square = 0;
+    bool constant = true;
+    for (std::int64_t t = 0; t < positions; ++t) {
+      constant = constant && maps[t * channels + c] == maps[c];
+      square += (maps[t * channels + c] - mean) * (maps[t * channels + c] - mean);
+    }
+    const double scale = constant || !(square > 0) ? 0.0 : 1.0 / std::sqrt(square);
+    for (std::int64_t t = 0; t < positions; ++t) maps[t * channels + c] = (maps[t * channels + c] - mean) * scale;
+  }
+}
+
+double reduced_correlation(CorrelationKind kind, double rho) {
+  if (kind == CorrelationKind::absolute_mean) return std::abs(rho);
+  return kind == CorrelationKind::squared_mean ? rho * rho : rho;
+}
+
+}  // namespace
+
+std::vector<double> host_values(const Tensor& tensor, Stream& stream) {
+  require(tensor.dtype == DType::f32 || tensor.dtype == DType::f64,
+          "maps of {} cannot be read on the host: score in fp32", name_of(tensor.dtype));
+  std::vector<double> values(static_cast<std::size_t>(tensor.count()));
+  if (values.empty()) return values;
+  // The last row ends with its channels: what lies beyond may belong to another tensor.
+  const std::int64_t elements = (tensor.rows() - 1) * tensor.leading + tensor.channels();
+  std::vector<std::byte> bytes(static_cast<std::size_t>(elements * size_of(tensor.dtype)));
+  stream.copy_to_host(bytes.data(), tensor.data, static_cast<std::int64_t>(bytes.size()));
+  if (tensor.dtype == DType::f32) {
+    convert<float>(bytes, tensor, values);
+  } else {
+    convert<double>(bytes, tensor, values);
+  }
+  return values;
+}
+
+MapSums::MapSums(Device& device, Stream& stream, const ScorerOptions& options, CriterionNeeds needs, bool pairwise,
+                 std::vector<TapView> views, const std::vector<SpaceStatistics>& spaces)
+    : device_(device),
+      stream_(stream),
+      kind_(options.redundancy),
+      needs_(needs),
+      pairwise_(pairwise),
+      views_(std::move(views)) {
+  for (const SpaceStatistics& space : spaces) {
+    Slots& slots = slots_.emplace_back();
+    slots.width = space.width;
+    slots.offset = slot_count_;
+    slot_count_ += space.width;
+    const auto width = static_cast<std::size_t>(space.width);
+    if (pairwise_) slots.pairwise.assign(width * width, 0.0);
+    if (needs_.gradients) slots.taylor.assign(width, 0.0);
+  }
+  for (const TapView& view : views_) ++slots_[view.space].taps;
+  sums_ = Slab(device_, 2 * slot_count_ * size_of(DType::f64));
+  stream_.zero(sums_.data(), sums_.bytes());
+}
+
+// Where the members' lanes do not lie side by side (a trunk that falls into several spaces) they are gathered.
+Tensor MapSums::members_of(const TapView& view, const Tensor& maps) {
+  const auto width = static_cast<std::int64_t>(view.lanes.size());
+  const Shape shape{maps.shape[0], maps.shape[1], maps.shape[2], width};
+  const std::int64_t element = size_of(maps.dtype);
+  if (view.contiguous) {
+    return {static_cast<std::byte*>(maps.data) + view.lanes.front() * element, maps.dtype, shape, maps.leading};
+  }
+  if (scratch_.bytes() < shape.count() * element) scratch_ = Slab(device_, shape.count() * element);
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(maps.shape[0]));
+  std::iota(rows.begin(), rows.end(), 0);
+  const GatherSegment segment{.source = maps.data,
+                              .destination = scratch_.data(),
+                              .middle = maps.shape[1] * maps.shape[2],
+                              .in_columns = maps.leading,
+                              .rows = rows,
+                              .row_group = {},
+                              .columns = view.lanes,
+                              .out_columns = width};
+  primitives_of(device_.kind()).gather(stream_, maps.dtype, {&segment, 1});
+  return {scratch_.data(), maps.dtype, shape};
+}
+
+void MapSums::add(Program& program, std::int64_t images) {
+  for (const TapView& view : views_) {
+    const Tensor maps = program.tap(view.program_tap);
+    if (needs_.redundancy) {
+      const Tensor members = members_of(view, maps);
+      add_redundancy(view, members, images);
+      if (pairwise_) add_pairwise(view, members, images);
+    }
+    if (needs_.gradients) add_taylor(view, maps, program.tap_gradient(view.program_tap), images);
+  }
+}
+
+void MapSums::add_redundancy(const TapView& view, const Tensor& maps, std::int64_t images) {
+  auto* redundancy = reinterpret_cast<double*>(sums_.data()) + slots_[view.space].offset;
+  primitives_of(device_.kind())
+      .accumulate_redundancy(stream_, kind_, maps, images, {redundancy, redundancy + slot_count_});
+}
+
+void MapSums::add_pairwise(const TapView& view, const Tensor& maps, std::int64_t images) {
+  std::vector<double> values = host_values(maps, stream_);
+  const std::int64_t positions = maps.shape[1] * maps.shape[2];
+  const std::int64_t channels = maps.channels();
+  std::vector<double>& sums = slots_[view.space].pairwise;
+  std::vector<double> rho(sums.size());
+  for (std::int64_t n = 0; n < images; ++n) {
+    double* image = values.data() + n * positions * channels;
+    standardize(image, positions, channels);
+    std::fill(rho.begin(), rho.end(), 0.0);
+    for (std::int64_t t = 0; t < positions; ++t) {
+      const double* row = image + t * channels;
+      for (std::int64_t a = 0; a < channels; ++a) {
+        double* out = rho.data() + a * channels;
+        for (std::int64_t b = 0; b < channels; ++b) out[b] += row[a] * row[b];
+      }
+    }
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += reduced_correlation(kind_, rho[i]);
+  }
+}
+
+void MapSums::add_taylor(const TapView& view, const Tensor& maps, const Tensor& gradients, std::int64_t images) {
+  // One after the other: both may be gathered into the same scratch memory.
+  const std::vector<double> values = host_values(members_of(view, maps), stream_);
+  const std::vector<double> slopes = host_values(members_of(view, gradients), stream_);
+  const std::int64_t positions = maps.shape[1] * maps.shape[2];
+  const std::int64_t channels = slots_[view.space].width;
+  std::vector<double>& sums = slots_[view.space].taylor;
+  for (std::int64_t n = 0; n < images; ++n) {
+    for (std::int64_t c = 0; c < channels; ++c) {
+      double sum = 0;
+      for (std::int64_t t = 0; t < positions; ++t) {
+        const auto i = static_cast<std::size_t>((n * positions + t) * channels + c);
+        sum += values[i] * slopes[i];
+      }
+      // The loss that was differentiated is the batch's mean; here each image counts with its own.
+      sums[static_cast<std::size_t>(c)] += std::abs(sum / static_cast<double>(positions)) * static_cast<double>(images);
+    }
+  }
+}
+
+void MapSums::finish(std::int64_t images, std::vector<SpaceStatistics>& spaces) {
+  std::vector<double> sums(static_cast<std::size_t>(2 * slot_count_));
+  stream_.copy_to_host(sums.data(), sums_.data(), sums_.bytes());
+  for (std::size_t s = 0; s < spaces.size(); ++s) {
+    const Slots& slots = slots_[s];
+    SpaceStatistics& space = spaces[s];
+    space.images = images;
+    space.taps = slots.taps;
+    const auto maps = static_cast<double>(images * slots.taps);
+    for (std::int64_t c = 0; needs_.redundancy && c < slots.width; ++c) {
+      const auto slot = static_cast<std::size_t>(slots.offset + c);
+      const double others = slots.width > 1 ? static_cast<double>(slots.width - 1) : 1.0;
+      space.redundancy.push_back(slots.width > 1 ? sums[slot] / (maps * others) : 0.0);
+      space.constant_images.push_back(sums[slot + static_cast<std::size_t>(slot_count_)] / maps);
+    }
+    for (const double sum : slots.pairwise) space.pairwise.push_back(sum / maps);
+    for (const double sum : slots.taylor) space.taylor.push_back(sum / maps);
+  }
+}
+
+}  // namespace secateur

@@ -1,0 +1,99 @@
+#include "secateur/prune/model_backend.h"
+
+#include "secateur/core/error.h"
+#include "secateur/prune/scope.h"
+#include "secateur/prune/selection.h"
+#include "secateur/prune/surgeon.h"
+
+namespace secateur {
+
+NetworkCost network_cost(const Graph& graph) {
+  const GraphCost cost = cost_of(graph);
+  return {cost.parameters, cost.macs};
+}
+
+ModelPruningBackend::ModelPruningBackend(PruningParts parts, const PruneOptions& options)
+    : parts_(parts),
+      options_(options),
+      scorer_(parts.model, parts.arena, parts.stream,
+              ScorerOptions{.images = options.sample_images,
+                            .batch = options.sample_batch,
+                            .precision = parts.trainer.options().precision,
+                            .taps = options.taps,
+                            .redundancy = options.redundancy}),
+      criterion_(make_criterion(options.criterion, {.reduction = options.producer_reduction})),
+      base_cost_(network_cost(parts.base != nullptr ? *parts.base : parts.model.graph())) {}
+
+const ModelPruningBackend::View& ModelPruningBackend::view() {
+  const Model& model = parts_.model;
+  if (view_.generation != model.generation() || view_.spaces == nullptr) {
+    view_.spaces = std::make_unique<ChannelSpaces>(model.graph());
+    view_.prunable = prunable_spaces(model.graph(), *view_.spaces, options_.scope, options_.keep);
+    view_.generation = model.generation();
+  }
+  return view_;
+}
+
+std::vector<SpaceScores> ModelPruningBackend::spaces() {
+  std::vector<SpaceScores> result;
+  for (const std::int64_t index : view().prunable) {
+    const ChannelSpace& space = view().spaces->space(index);
+    SpaceScores& entry = result.emplace_back();
+    entry.name = space.name;
+    for (const SpaceProducer& producer : space.producers) {
+      entry.producers.push_back(parts_.model.graph().node(producer.node).name);
+    }
+    entry.width = space.width;
+    entry.groups = space.groups;
+  }
+  return result;
+}
+
+std::vector<SpaceScores> ModelPruningBackend::score(const CriterionContext& context) {
+  const bool greedy = options_.selection == SelectionMode::greedy;
+  const auto statistics =
+      scorer_.measure(view().prunable, criterion_->needs(), greedy, parts_.sample, context.round);
+  std::vector<SpaceScores> result;
+  for (const SpaceStatistics& space : statistics) {
+    result.push_back(scored_space(space, options_.selection,
+                                  [&](const SpaceStatistics& s) { return criterion_->score(s, context); }));
+  }
+  return result;
+}
+
+EpochReport ModelPruningBackend::train_epoch(const LrPhase& phase, std::int64_t phase_epoch) {
+  return parts_.trainer.run_epoch(phase, phase_epoch, parts_.observer);
+}
+
+Evaluation ModelPruningBackend::evaluate() { return parts_.evaluator.run(parts_.steering); }
+
+void ModelPruningBackend::apply(const PruningPlan& plan) {
+  if (plan.empty()) return;
+  parts_.arena.clear();  // what it holds is worthless afterwards, and the removal needs memory
+  apply_plan(parts_.model, plan, parts_.stream);
+}
+
+StateTree ModelPruningBackend::snapshot() {
+  StateTree tree;
+  parts_.model.save(StateWriter(tree), parts_.stream);
+  return tree;
+}
+
+void ModelPruningBackend::rollback(const StateTree& snapshot) {
+  parts_.arena.clear();
+  parts_.model = Model::load(StateReader(snapshot), parts_.model.device(), parts_.stream);
+}
+
+NetworkCost ModelPruningBackend::cost() { return network_cost(parts_.model.graph()); }
+
+NetworkCost ModelPruningBackend::cost_with(const std::vector<std::int64_t>& widths) {
+  const View& v = view();
+  require(widths.size() == v.prunable.size(), "expected {} widths, one a layer that may be pruned, got {}",
+          v.prunable.size(), widths.size());
+  std::vector<std::int64_t> all;
+  for (const ChannelSpace& space : v.spaces->spaces()) all.push_back(space.width);
+  for (std::size_t l = 0; l < widths.size(); ++l) all[static_cast<std::size_t>(v.prunable[l])] = widths[l];
+  return network_cost(graph_with_widths(parts_.model.graph(), *v.spaces, all));
+}
+
+}  // namespace secateur

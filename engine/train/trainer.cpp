@@ -1,0 +1,111 @@
+#include "secateur/train/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "secateur/core/error.h"
+
+namespace secateur {
+
+Trainer::Trainer(Model& model, Arena& arena, Stream& stream, BatchSource& source, TrainerOptions options)
+    : model_(model),
+      arena_(arena),
+      stream_(stream),
+      source_(source),
+      options_(options),
+      sgd_(model, options.sgd) {
+  require(options.batch >= 1, "a batch has at least one sample, got {}", options.batch);
+  require(source.size() >= 1, "there are no samples to train on");
+  require(!options.drop_last || source.size() >= options.batch,
+          "with drop_last nothing is left to train on: {} samples, batch {}", source.size(), options.batch);
+}
+
+void Trainer::compile() {
+  if (program_ != nullptr && generation_ == model_.generation()) return;
+  const std::int64_t batch = std::min(options_.batch, source_.size());
+  const auto program_of = [&](std::int64_t samples) {
+    return std::make_unique<Program>(model_, arena_, stream_,
+                                     ProgramOptions{.batch = samples,
+                                                    .mode = ProgramMode::train,
+                                                    .precision = options_.precision,
+                                                    .with_loss = true,
+                                                    .label_smoothing = options_.label_smoothing});
+  };
+  program_.reset();
+  tail_program_.reset();
+  program_ = program_of(batch);
+  const std::int64_t tail = source_.size() % batch;
+  if (tail > 0 && !options_.drop_last) tail_program_ = program_of(tail);
+  generation_ = model_.generation();
+}
+
+std::int64_t Trainer::planned_bytes() {
+  compile();
+  return program_->planned_bytes();
+}
+
+BatchMetrics Trainer::train_step(Program& program, std::int64_t first, std::int64_t count, double rate) {
+  const StepState state{.seed = options_.seed, .step = step_, .samples = count};
+  source_.fill(first, count, stream_, program.images(), program.labels());
+  program.forward(state);
+  const BatchMetrics metrics = read_metrics(program, stream_, count);
+  require(metrics.finite,
+          "the loss is not finite at step {} (epoch {}, learning rate {}): a smaller rate or a warm-up usually helps",
+          step_, epoch_, rate);
+  program.backward(state);
+  sgd_.step(rate, stream_);
+  ++step_;
+  return metrics;
+}
+
+EpochReport Trainer::run_epoch(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer) {
+  compile();
+  const auto start = std::chrono::steady_clock::now();
+  const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+  source_.begin_epoch(epoch_);
+  const std::int64_t batch = program_->batch();
+  const std::int64_t steps = source_.size() / batch + (tail_program_ != nullptr ? 1 : 0);
+
+  EpochReport report;
+  report.epoch = epoch_;
+  double loss_sum = 0;
+  std::int64_t top1 = 0;
+  for (std::int64_t step = 0; step < steps; ++step) {
+    const std::int64_t first = step * batch;
+    const std::int64_t count = std::min(batch, source_.size() - first);
+    report.learning_rate =
+        phase.rate(static_cast<double>(phase_epoch) + static_cast<double>(step) / static_cast<double>(steps));
+    Program& program = count == batch ? *program_ : *tail_program_;
+    const BatchMetrics metrics = train_step(program, first, count, report.learning_rate);
+    loss_sum += metrics.loss_sum;
+    top1 += metrics.top1;
+    report.samples += count;
+    observer.on_step({.epoch = epoch_,
+                      .step = step,
+                      .steps = steps,
+                      .samples = report.samples,
+                      .loss = loss_sum / static_cast<double>(report.samples),
+                      .learning_rate = report.learning_rate,
+                      .seconds = seconds()});
+    if (observer.stop_requested()) throw Interrupted("training was interrupted");
+  }
+  stream_.synchronize();
+  report.loss = loss_sum / static_cast<double>(report.samples);
+  report.top1 = static_cast<double>(top1) / static_cast<double>(report.samples);
+  report.seconds = seconds();
+  ++epoch_;
+  observer.on_epoch(report);
+  return report;
+}
+
+void Trainer::save(StateWriter writer) const {
+  writer.set("epoch", epoch_);
+  writer.set("step", step_);
+}
+
+void Trainer::restore(const StateReader& reader) {
+  epoch_ = reader.get<std::int64_t>("epoch");
+  step_ = reader.get<std::int64_t>("step");
+}
+
+}  // namespace secateur

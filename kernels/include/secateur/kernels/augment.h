@@ -1,0 +1,48 @@
+// A training batch from a data set that lies on the device: padded random crop, random flip, normalisation, cast and
+// channel padding, in one read and one write.
+//
+//   out[n, h, w, c] = (pixel / 255 - mean[c]) * inverse_deviation[c]
+//
+// pixel comes from image samples[n] of `source`, uint8 [*, height, width, channels] dense, at row h + dy - padding and
+// column w' + dx - padding, with w' = w or, flipped, out_width - 1 - w; outside the image it is 0 (black). Lanes
+// channels .. ld-1 of out are written as zeros.
+//
+// Random numbers are Philox4x32-10 with key = seed and counter {position, sample, epoch, 3}: what a sample looks like
+// depends on (seed, epoch, sample) only. In this order, each by Lemire's unbiased method: dy below
+// height + 2 padding - out_height + 1, dx below width + 2 padding - out_width + 1, and a bit: flipped where it is 1
+// (drawn also where flips are off). Without random_crop both offsets are the middle, rounded down.
+//
+// out [count, out_height, out_width, ld]. `samples` [count] (null: 0, 1, 2, ...) and *epoch are read from device memory
+// when the kernel runs. An index in samples is trusted to lie within the source.
+#pragma once
+
+#include <cstdint>
+
+#include "secateur/kernels/status.h"
+#include "secateur/kernels/types.h"
+
+namespace secateur::kernels {
+
+inline constexpr int kMaxImageChannels = 4;
+
+struct AugmentOptions {
+  DType type = DType::f32;
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+  std::int64_t channels = 3;
+  std::int64_t out_height = 0;
+  std::int64_t out_width = 0;
+  std::int64_t padding = 0;
+  std::int64_t ld = 3;
+  bool random_crop = false;
+  bool random_flip = false;
+  std::uint64_t seed = 0;
+  float mean[kMaxImageChannels] = {};
+  float inverse_deviation[kMaxImageChannels] = {1.0F, 1.0F, 1.0F, 1.0F};
+};
+
+[[nodiscard]] Status augment(void* out, const std::uint8_t* source, const std::int32_t* samples,
+                             const std::uint32_t* epoch, std::int64_t count, const AugmentOptions& options,
+                             StreamHandle stream);
+
+}  // namespace secateur::kernels

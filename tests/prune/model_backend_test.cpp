@@ -1,0 +1,177 @@
+// The loop on a real, small network: it prunes, meets a budget, and resumes bit for bit.
+#include "secateur/prune/model_backend.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "prune/prune_graphs.h"
+#include "secateur/core/error.h"
+#include "secateur/prune/pruning_loop.h"
+#include "support/small_networks.h"
+#include "support/whole_model.h"
+
+namespace secateur {
+namespace {
+
+using test::WholeModel;
+
+class EventCount final : public EventSink {
+ public:
+  void write(std::string_view event, const LogFields& /*fields*/) override { ++counts[std::string(event)]; }
+  std::map<std::string, int> counts;
+};
+
+PruneOptions options_of_test() {
+  PruneOptions options;
+  options.rounds = 3;
+  options.rate = 0.4;
+  options.rate_policy = "depth";
+  options.finetune_epochs = 1;
+  options.sample_images = 24;
+  options.sample_batch = 10;
+  options.tau = 0.5;  // so that one epoch on noise does not trigger the fallback by chance
+  return options;
+}
+
+TrainerOptions trainer_options(Precision precision) {
+  TrainerOptions options;
+  options.batch = 16;
+  options.precision = precision;
+  return options;
+}
+
+// Everything that a program would hold around a loop.
+struct PruningRun {
+  WholeModel whole;
+  test::NoiseSource training, steering, sample;
+  Trainer trainer;
+  Evaluator evaluator;
+  TrainObserver observer;
+  EventCount events;
+  ModelPruningBackend backend;
+  PruningLoop loop;
+
+  explicit PruningRun(const PruneOptions& options, Graph graph = test::small_resnet(),
+                      DeviceKind kind = DeviceKind::cpu)
+      : whole(std::move(graph), kind),
+        training(whole.model.graph().shape(0), 4, 70, 1),
+        steering(whole.model.graph().shape(0), 4, 40, 1),
+        sample(whole.model.graph().shape(0), 4, 70, 1),
+        trainer(whole.model, whole.arena, *whole.stream, training, trainer_options(whole.precision)),
+        evaluator(whole.model, whole.arena, *whole.stream, 16, whole.precision),
+        backend({whole.model, whole.arena, *whole.stream, trainer, evaluator, steering, sample, observer}, options),
+        loop(options, backend, events) {}
+
+  void save(StateTree& tree) {
+    whole.model.save(StateWriter(tree).scope("model"), *whole.stream);
+    trainer.save(StateWriter(tree).scope("trainer"));
+    loop.save(StateWriter(tree).scope("loop"));
+  }
+  void restore(const StateTree& tree) {
+    whole.model = Model::load(StateReader(tree).scope("model"), *whole.device, *whole.stream);
+    trainer.restore(StateReader(tree).scope("trainer"));
+    loop.restore(StateReader(tree).scope("loop"));
+  }
+};
+
+TEST(ModelBackend, PrunesARealNetwork) {
+  PruningRun run(options_of_test());
+  const LoopResult result = run.loop.run([] {});
+  EXPECT_LT(result.cost.macs, result.cost_start.macs);
+  EXPECT_EQ(result.cost.macs, cost_of(run.whole.model.graph()).macs);
+  EXPECT_EQ(run.events.counts["removal"], 3);
+  EXPECT_EQ(run.trainer.epoch(), 6);
+  const RoundRecord& last = run.loop.history().back();
+  const auto spaces = run.backend.spaces();
+  for (std::size_t l = 0; l < spaces.size(); ++l) EXPECT_EQ(spaces[l].width, last.widths[l]);
+}
+
+TEST(ModelBackend, MeetsABudget) {
+  for (const BudgetMeasure measure : {BudgetMeasure::flops, BudgetMeasure::params}) {
+    PruneOptions options = options_of_test();
+    options.width.mode = WidthMode::target;
+    options.budget = {measure, 0.5};
+    options.rate_policy = "eq18";
+    PruningRun run(options, test::small_resnet(12));
+    const LoopResult result = run.loop.run([] {});
+    ASSERT_TRUE(result.budget.has_value());
+    EXPECT_TRUE(result.budget->met);
+    EXPECT_GT(result.budget->cost, 0.9 * result.budget->budget) << "far below the budget";
+  }
+}
+
+TEST(ModelBackend, EveryCriterionAndSelectionRuns) {
+  for (const char* criterion : {"unified", "l1", "l2", "correlation", "bn_scale", "taylor", "random"}) {
+    for (const SelectionMode selection : {SelectionMode::once, SelectionMode::greedy}) {
+      // Greedy with a criterion that reads no maps needs no pairs.
+      PruneOptions options = options_of_test();
+      options.rounds = 1;
+      options.criterion = criterion;
+      options.selection = selection;
+      PruningRun run(options, test::option_a_resnet());
+      run.loop.run([] {});
+      EXPECT_EQ(run.events.counts["removal"], 1) << criterion;
+    }
+  }
+}
+
+TEST(ModelBackend, RollbackRestoresNetworkWeightsAndMomentum) {
+  PruningRun run(options_of_test());
+  (void)run.trainer.run_epoch({.factor = find_lr_schedule("constant")}, 0, run.observer);
+  const StateTree before = run.backend.snapshot();
+  const auto plan = plan_round(options_of_test(), WidthTracker({}, 3, run.backend.spaces()),
+                               run.backend.score({.round = 1}), 1, 0, {});
+  run.backend.apply(plan.plan);
+  (void)run.trainer.run_epoch({.factor = find_lr_schedule("constant")}, 0, run.observer);
+  EXPECT_NE(run.backend.snapshot(), before);
+  run.backend.rollback(before);
+  EXPECT_EQ(run.backend.snapshot(), before);
+  (void)run.backend.evaluate();  // programs are compiled anew for the network that came back
+}
+
+TEST(ModelBackend, ResumesBitForBitAfterEveryCheckpoint) {
+  PruneOptions options = options_of_test();
+  options.rounds = 2;
+  options.tau = 0;  // any loss triggers the fallback
+  options.fallback.epochs = 1;
+  options.fallback.max_halvings = 1;
+  PruningRun whole(options);
+  std::vector<StateTree> checkpoints;
+  whole.loop.run([&] {
+    StateTree tree;
+    whole.save(tree);
+    checkpoints.push_back(std::move(tree));
+  });
+  StateTree last;
+  whole.save(last);
+  for (std::size_t n = 0; n + 1 < checkpoints.size(); ++n) {
+    PruningRun resumed(options);
+    resumed.restore(checkpoints[n]);
+    resumed.loop.run([] {});
+    StateTree tree;
+    resumed.save(tree);
+    EXPECT_EQ(tree, last) << "after checkpoint " << n;
+  }
+}
+
+TEST(ModelBackend, CostOfWidthsIsThatOfThePrunedNetwork) {
+  PruningRun run(options_of_test(), test::option_a_resnet());
+  auto spaces = run.backend.spaces();
+  std::vector<std::int64_t> widths;
+  for (const SpaceScores& space : spaces) widths.push_back(space.width);
+  EXPECT_EQ(run.backend.cost_with(widths), run.backend.cost());
+  PruningPlan plan;
+  for (std::size_t l = 0; l < spaces.size(); ++l) {
+    std::vector<std::int64_t> kept;
+    for (std::int64_t i = 1; i < widths[l]; ++i) kept.push_back(i);
+    plan.edits.push_back({spaces[l].name, widths[l], kept});
+    --widths[l];
+  }
+  const NetworkCost predicted = run.backend.cost_with(widths);
+  run.backend.apply(plan);
+  EXPECT_EQ(run.backend.cost(), predicted);
+}
+
+}  // namespace
+}  // namespace secateur

@@ -1,0 +1,372 @@
+// Scores against Eqs. 1-13 written to the letter in float64, and what they must not depend on.
+#include "secateur/prune/scorer.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "prune/prune_graphs.h"
+#include "secateur/core/rng.h"
+#include "secateur/prune/criterion.h"
+#include "secateur/prune/scope.h"
+#include "secateur/prune/taps.h"
+#include "support/small_networks.h"
+#include "support/whole_model.h"
+
+namespace secateur {
+namespace {
+
+using test::WholeModel;
+using Map = std::vector<double>;
+
+// Eqs. 5-8: the map between its least and its largest value, in [0, 1].
+Map scaled(const Map& map) {
+  const auto [low, high] = std::ranges::minmax(map);
+  Map result;
+  for (const double value : map) result.push_back(high > low ? (value - low) / (high - low) : 0.0);
+  return result;
+}
+
+// Eq. 9: the sample correlation; 0 with a constant map.
+double pearson(const Map& a, const Map& b) {
+  const auto n = static_cast<double>(a.size());
+  const double mean_a = std::accumulate(a.begin(), a.end(), 0.0) / n;
+  const double mean_b = std::accumulate(b.begin(), b.end(), 0.0) / n;
+  double ab = 0;
+  double aa = 0;
+  double bb = 0;
+  for (std::size_t t = 0; t < a.size(); ++t) {
+    ab += (a[t] - mean_a) * (b[t] - mean_b);
+    aa += (a[t] - mean_a) * (a[t] - mean_a);
+    bb += (b[t] - mean_b) * (b[t] - mean_b);
+  }
+  return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : 0.0;
+}
+
+double reduced(CorrelationKind kind, double rho) {
+  if (kind == CorrelationKind::absolute_mean) return std::abs(rho);
+  return kind == CorrelationKind::squared_mean ? rho * rho : rho;
+}
+
+// Eq. 12.
+std::vector<double> normalized(std::vector<double> values) {
+  const auto [low, high] = std::ranges::minmax(values);
+  for (double& value : values) value = high > low ? (value - low) / (high - low) : 0.0;
+  return values;
+}
+
+// maps[image][channel] of a tap's listed lanes.
+std::vector<std::vector<Map>> maps_of(const Tensor& tensor, const std::vector<std::int64_t>& lanes, Stream& stream) {
+  const std::vector<double> values = test::values_of(tensor, stream);
+  const std::int64_t positions = tensor.shape[1] * tensor.shape[2];
+  std::vector<std::vector<Map>> maps;
+  for (std::int64_t n = 0; n < tensor.shape[0]; ++n) {
+    std::vector<Map>& image = maps.emplace_back();
+    for (const std::int64_t lane : lanes) {
+      Map& map = image.emplace_back();
+      for (std::int64_t t = 0; t < positions; ++t) {
+        map.push_back(values[static_cast<std::size_t>((n * positions + t) * tensor.channels() + lane)]);
+      }
+    }
+  }
+  return maps;
+}
+
+struct Scoring {
+  WholeModel whole;
+  test::NoiseSource source;
+  std::int64_t images;
+  Scoring(Graph graph, DeviceKind kind, std::int64_t n = 7)
+      : whole(std::move(graph), kind), source(whole.model.graph().shape(0), 4, 64, 3), images(n) {
+    // Away from the start values, so that every channel's scale and shift count.
+    for (std::int64_t p = 0; p < static_cast<std::int64_t>(whole.model.parameters().size()); ++p) {
+      const ParameterKind kind_of = whole.model.parameters()[static_cast<std::size_t>(p)].spec.kind;
+      if (kind_of != ParameterKind::norm_scale && kind_of != ParameterKind::norm_shift) continue;
+      RandomSequence random(5, RngPurpose::test, static_cast<std::uint32_t>(p));
+      std::vector<double> values = whole.model.read(p, *whole.stream);
+      for (double& value : values) value += 0.3 * random.normal();
+      whole.model.write(p, values, *whole.stream);
+    }
+  }
+
+  ScorerOptions options(std::int64_t batch = 3, CorrelationKind kind = CorrelationKind::signed_mean,
+                        TapStage taps = TapStage::relu) const {
+    return {.images = images, .batch = batch, .precision = whole.precision, .taps = taps, .redundancy = kind};
+  }
+
+  std::vector<std::int64_t> prunable() const {
+    return prunable_spaces(whole.model.graph(), ChannelSpaces(whole.model.graph()), PruneScope::all, {});
+  }
+
+  std::vector<SpaceStatistics> measure(const ScorerOptions& o, CriterionNeeds needs, bool pairwise = false) {
+    Scorer scorer(whole.model, whole.arena, *whole.stream, o);
+    return scorer.measure(prunable(), needs, pairwise, source, 2);
+  }
+
+  // Eqs. 5-10 over the whole sample at once, every pair of maps by itself.
+  std::vector<double> redundancy(std::int64_t space, CorrelationKind kind, TapStage stage) {
+    const Graph& graph = whole.model.graph();
+    const ChannelSpaces spaces(graph);
+    const auto taps = taps_of(graph, spaces, space, stage);
+    std::vector<NodeId> nodes;
+    for (const Tap& tap : taps) nodes.push_back(tap.node);
+    Program program(whole.model, whole.arena, *whole.stream,
+                    {.batch = images, .mode = ProgramMode::score, .precision = whole.precision, .with_loss = true,
+                     .taps = nodes, .fuse = false});
+    source.begin_epoch(2);
+    source.fill(0, images, *whole.stream, program.images(), program.labels());
+    program.forward({});
+    const std::int64_t width = spaces.space(space).width;
+    std::vector<double> result(static_cast<std::size_t>(width), 0.0);
+    for (std::size_t i = 0; i < taps.size(); ++i) {
+      for (const std::vector<Map>& image : maps_of(program.tap(i), taps[i].lanes, *whole.stream)) {
+        for (std::size_t f = 0; f < result.size(); ++f) {
+          for (std::size_t k = 0; k < result.size(); ++k) {
+            if (f != k) result[f] += reduced(kind, pearson(scaled(image[f]), scaled(image[k])));
+          }
+        }
+      }
+    }
+    for (double& value : result) {
+      value = width > 1 ? value / static_cast<double>(images) / static_cast<double>(taps.size()) /
+                              static_cast<double>(width - 1)
+                        : 0.0;
+    }
+    return result;
+  }
+
+  // Eqs. 1, 2 and 12, over the producers of a space: each normalised, then averaged, then normalised.
+  std::vector<double> magnitude(std::int64_t index) {
+    const ChannelSpace space = ChannelSpaces(whole.model.graph()).space(index);
+    std::vector<double> sum(static_cast<std::size_t>(space.width), 0.0);
+    for (const SpaceProducer& producer : space.producers) {
+      const std::int64_t p = whole.model.find_parameter(whole.model.graph().node(producer.node).name + ".weight");
+      const std::vector<double> weights = whole.model.read(p, *whole.stream);
+      const std::int64_t rows = whole.model.parameters()[static_cast<std::size_t>(p)].spec.shape[0];
+      const std::size_t length = weights.size() / static_cast<std::size_t>(rows);
+      std::vector<double> means;
+      for (const std::int64_t channel : producer.channels) {
+        double l1 = 0;
+        for (std::size_t i = 0; i < length; ++i) l1 += std::abs(weights[static_cast<std::size_t>(channel) * length + i]);
+        means.push_back(l1 / static_cast<double>(length));
+      }
+      means = normalized(means);
+      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += means[i] / static_cast<double>(space.producers.size());
+    }
+    return normalized(sum);
+  }
+};
+
+void expect_near(const std::vector<double>& found, const std::vector<double>& expected, double tolerance,
+                 const std::string& what) {
+  ASSERT_EQ(found.size(), expected.size()) << what;
+  for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], tolerance) << what << " " << i;
+}
+
+struct Network {
+  const char* name;
+  Graph (*build)();
+};
+const std::vector<Network> kNetworks{{"vgg", [] { return test::small_vgg(); }},
+                                     {"resnet", [] { return test::small_resnet(); }},
+                                     {"option_a", test::option_a_resnet},
+                                     {"concat", test::concat_network},
+                                     {"grouped", test::grouped_network},
+                                     {"flat", test::flat_network}};
+
+class ScorerOn : public testing::TestWithParam<std::tuple<Network, DeviceKind>> {
+ protected:
+  [[nodiscard]] Graph graph() const { return std::get<0>(GetParam()).build(); }
+  [[nodiscard]] DeviceKind device() const { return std::get<1>(GetParam()); }
+  // Maps of fp32 are themselves only so exact.
+  [[nodiscard]] double tolerance() const { return device() == DeviceKind::reference ? 1e-10 : 2e-4; }
+};
+
+TEST_P(ScorerOn, RedundancyIsEquations5To10) {
+  for (const CorrelationKind kind :
+       {CorrelationKind::signed_mean, CorrelationKind::absolute_mean, CorrelationKind::squared_mean}) {
+    for (const TapStage stage : {TapStage::relu, TapStage::bn, TapStage::conv}) {
+      Scoring setup(graph(), device());
+      const auto statistics = setup.measure(setup.options(3, kind, stage), {.redundancy = true});
+      for (const SpaceStatistics& space : statistics) {
+        expect_near(space.redundancy, setup.redundancy(space.space, kind, stage), tolerance(),
+                    fmt::format("{} {} {}", space.name, option_name(kind), option_name(stage)));
+        EXPECT_EQ(space.images, 7);
+      }
+    }
+  }
+}
+
+TEST_P(ScorerOn, UnifiedScoreIsEquations1To13) {
+  Scoring setup(graph(), device());
+  const auto criterion = make_criterion("unified", {});
+  const CriterionContext context{.alpha = 0.62, .beta = 0.42};
+  for (const SpaceStatistics& space : setup.measure(setup.options(), criterion->needs())) {
+    const std::vector<double> magnitude = setup.magnitude(space.space);
+    std::vector<double> expected =
+        normalized(setup.redundancy(space.space, CorrelationKind::signed_mean, TapStage::relu));
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      expected[i] = 0.62 * magnitude[i] + 0.42 * (1.0 - expected[i]);
+    }
+    // Normalisation divides by the spread of the correlations, which may be small.
+    expect_near(criterion->score(space, context), expected, 10 * tolerance(), space.name);
+  }
+}
+
+TEST_P(ScorerOn, BatchesDoNotMatter) {
+  Scoring setup(graph(), device());
+  const CriterionNeeds needs{.redundancy = true};
+  const auto whole = setup.measure(setup.options(7), needs);
+  const auto parts = setup.measure(setup.options(2), needs);
+  for (std::size_t s = 0; s < whole.size(); ++s) {
+    expect_near(parts[s].redundancy, whole[s].redundancy, tolerance(), whole[s].name);
+    EXPECT_EQ(parts[s].constant_images, whole[s].constant_images);
+  }
+}
+
+TEST_P(ScorerOn, PairsAddUpToTheRedundancy) {
+  Scoring setup(graph(), device());
+  for (const CorrelationKind kind : {CorrelationKind::signed_mean, CorrelationKind::squared_mean}) {
+    for (const SpaceStatistics& space : setup.measure(setup.options(3, kind), {.redundancy = true}, true)) {
+      std::vector<std::int64_t> all(static_cast<std::size_t>(space.width));
+      std::iota(all.begin(), all.end(), 0);
+      expect_near(restricted(space, all).redundancy, space.redundancy, tolerance(), space.name);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, ScorerOn,
+                         testing::Combine(testing::ValuesIn(kNetworks),
+                                          testing::Values(DeviceKind::reference, DeviceKind::cpu)),
+                         [](const auto& test) {
+                           return std::string(std::get<0>(test.param).name) + "_" +
+                                  std::string(name_of(std::get<1>(test.param)));
+                         });
+
+void set(WholeModel& whole, const std::string& parameter, std::size_t index, double value) {
+  const std::int64_t p = whole.model.find_parameter(parameter);
+  std::vector<double> values = whole.model.read(p, *whole.stream);
+  values.at(index) = value;
+  whole.model.write(p, values, *whole.stream);
+}
+
+double get(WholeModel& whole, const std::string& parameter, std::size_t index) {
+  return whole.model.read(whole.model.find_parameter(parameter), *whole.stream).at(index);
+}
+
+TEST(Scorer, RedundancyIgnoresScaleAndOffsetOfAMap) {
+  Scoring setup(test::small_vgg(), DeviceKind::reference);
+  const auto measure = [&] { return setup.measure(setup.options(3, {}, TapStage::bn), {.redundancy = true})[0]; };
+  const SpaceStatistics before = measure();
+  set(setup.whole, "conv1.bn.scale", 1, 40 * get(setup.whole, "conv1.bn.scale", 1));
+  set(setup.whole, "conv1.bn.shift", 1, -17);
+  set(setup.whole, "conv1.bn.shift", 4, 3);
+  const SpaceStatistics after = measure();
+  expect_near(after.redundancy, before.redundancy, 1e-10, "conv1");
+}
+
+TEST(Scorer, ADeadFilterIsConstantAndCorrelatesWithNothing) {
+  Scoring setup(test::small_vgg(), DeviceKind::reference);
+  set(setup.whole, "conv1.bn.scale", 2, 0.0);
+  set(setup.whole, "conv1.bn.shift", 2, -1.0);
+  const SpaceStatistics space = setup.measure(setup.options(), {.redundancy = true})[0];
+  EXPECT_EQ(space.redundancy[2], 0.0);
+  EXPECT_EQ(space.constant_images[2], 1.0);
+  EXPECT_LT(space.constant_images[0], 1.0);
+  for (const double value : space.redundancy) EXPECT_TRUE(std::isfinite(value));
+}
+
+// Makes channel `to` of conv1 a copy of channel `from`.
+void duplicate(WholeModel& whole, std::size_t from, std::size_t to) {
+  const std::int64_t p = whole.model.find_parameter("conv1.weight");
+  std::vector<double> weights = whole.model.read(p, *whole.stream);
+  const std::size_t length = weights.size() / 6;
+  for (std::size_t i = 0; i < length; ++i) weights[to * length + i] = weights[from * length + i];
+  whole.model.write(p, weights, *whole.stream);
+  for (const char* role : {"conv1.bn.scale", "conv1.bn.shift", "conv1.bn.running_mean", "conv1.bn.running_variance"}) {
+    set(whole, role, to, get(whole, role, from));
+  }
+}
+
+TEST(Scorer, DuplicatedFiltersCorrelateFully) {
+  Scoring setup(test::small_vgg(), DeviceKind::reference);
+  set(setup.whole, "conv1.bn.shift", 1, 2.0);  // alive on every image
+  duplicate(setup.whole, 1, 5);
+  const SpaceStatistics space = setup.measure(setup.options(), {.filter_norms = true, .redundancy = true}, true)[0];
+  EXPECT_NEAR(space.pairwise[1 * 6 + 5], 1.0, 1e-12);
+  EXPECT_DOUBLE_EQ(space.producers[0].l1[1], space.producers[0].l1[5]);
+  EXPECT_NEAR(space.redundancy[1], space.redundancy[5], 1e-12);
+}
+
+TEST(Scorer, OneChannelHasNoRedundancy) {
+  Scoring setup(test::small_vgg(1), DeviceKind::reference);
+  const SpaceStatistics space = setup.measure(setup.options(), {.filter_norms = true, .redundancy = true})[0];
+  EXPECT_EQ(space.redundancy, (std::vector<double>{0.0}));
+  EXPECT_EQ(make_criterion("unified", {})->score(space, {.alpha = 0.8, .beta = 0.3}), (std::vector<double>{0.3}));
+}
+
+TEST(Scorer, TheSampleChangesWithTheRoundAndIsNeverLongerThanTheSource) {
+  Scoring setup(test::small_vgg(), DeviceKind::reference);
+  Scorer scorer(setup.whole.model, setup.whole.arena, *setup.whole.stream,
+                {.images = 1000, .batch = 40, .precision = setup.whole.precision});
+  const auto first = scorer.measure(setup.prunable(), {.redundancy = true}, false, setup.source, 1);
+  const auto again = scorer.measure(setup.prunable(), {.redundancy = true}, false, setup.source, 1);
+  const auto second = scorer.measure(setup.prunable(), {.redundancy = true}, false, setup.source, 2);
+  EXPECT_EQ(first[0].images, 64);
+  EXPECT_EQ(first[0].redundancy, again[0].redundancy);
+  EXPECT_NE(first[0].redundancy, second[0].redundancy);
+}
+
+TEST(Scorer, MemoryDoesNotGrowWithTheSample) {
+  const auto peak = [](std::int64_t images) {
+    Scoring setup(test::option_a_resnet(), DeviceKind::cpu, images);
+    (void)setup.measure(setup.options(8), {.redundancy = true});
+    return setup.whole.device->peak_bytes();
+  };
+  EXPECT_EQ(peak(8), peak(64));
+  EXPECT_EQ(peak(8), peak(61));
+}
+
+TEST(Scorer, WeightsAloneNeedNoImages) {
+  Scoring setup(test::small_resnet(), DeviceKind::reference);
+  Scorer scorer(setup.whole.model, setup.whole.arena, *setup.whole.stream, setup.options());
+  const auto statistics = scorer.measure(setup.prunable(), {.filter_norms = true, .norm_scales = true}, false,
+                                         setup.source, 1);
+  EXPECT_EQ(scorer.planned_bytes(), 0);
+  EXPECT_EQ(statistics[0].norm_scales.size(), 2U);  // after the stem and after block1.conv2
+  EXPECT_NEAR(statistics[0].norm_scales[1][3], std::abs(get(setup.whole, "block1.conv2.bn.scale", 3)), 1e-12);
+}
+
+// The first-order change of the loss, against the change itself when a map is scaled down a little. With a batch norm
+// after the filters, scaling the map behind the ReLU by (1 - e) is scaling both scale and shift.
+TEST(Scorer, TaylorIsTheSlopeOfTheLoss) {
+  Scoring setup(test::small_vgg(), DeviceKind::reference, 1);
+  const SpaceStatistics space = setup.measure(setup.options(1), {.gradients = true})[0];
+  const double positions = 64;
+  const auto loss = [&] {
+    Program program(setup.whole.model, setup.whole.arena, *setup.whole.stream,
+                    {.batch = 1, .mode = ProgramMode::infer, .precision = setup.whole.precision, .with_loss = true});
+    setup.source.begin_epoch(2);
+    setup.source.fill(0, 1, *setup.whole.stream, program.images(), program.labels());
+    program.forward({});
+    return test::values_of(program.losses(), *setup.whole.stream)[0];
+  };
+  constexpr double kStep = 1e-6;
+  for (std::size_t c = 0; c < 6; ++c) {
+    const double scale = get(setup.whole, "conv1.bn.scale", c);
+    const double shift = get(setup.whole, "conv1.bn.shift", c);
+    const auto loss_at = [&](double factor) {
+      set(setup.whole, "conv1.bn.scale", c, scale * factor);
+      set(setup.whole, "conv1.bn.shift", c, shift * factor);
+      return loss();
+    };
+    const double slope = (loss_at(1 + kStep) - loss_at(1 - kStep)) / (2 * kStep);
+    (void)loss_at(1);
+    EXPECT_NEAR(space.taylor[c], std::abs(slope) / positions, 1e-6) << c;
+  }
+}
+
+}  // namespace
+}  // namespace secateur

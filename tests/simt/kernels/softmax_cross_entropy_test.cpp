@@ -1,0 +1,164 @@
+#include "secateur/kernels/softmax_cross_entropy.h"
+
+#include "kernel_test.h"
+
+namespace secateur::kernels::test {
+namespace {
+
+struct Expected {
+  std::vector<double> losses, gradient;
+  double loss_sum = 0;
+  std::int64_t samples = 0, top1 = 0, top5 = 0;
+};
+
+// From the equations; `soft` replaces labels and smoothing where it is not empty.
+Expected expect_loss(const std::vector<double>& logits, const std::vector<std::int32_t>& labels,
+                     const std::vector<float>& soft, std::int64_t classes, double smoothing, double scale) {
+  Expected e;
+  for (std::size_t n = 0; n < labels.size(); ++n) {
+    const double* z = logits.data() + n * static_cast<std::size_t>(classes);
+    if (labels[n] < 0) {
+      e.losses.push_back(0);
+      e.gradient.insert(e.gradient.end(), static_cast<std::size_t>(classes), 0.0);
+      continue;
+    }
+    double largest = -INFINITY;
+    for (std::int64_t k = 0; k < classes; ++k) largest = std::max(largest, z[k]);
+    double total = 0;
+    for (std::int64_t k = 0; k < classes; ++k) total += std::exp(z[k] - largest);
+    double loss = 0;
+    double mass = 0;
+    std::int64_t rank = 0;
+    std::vector<double> q;
+    for (std::int64_t k = 0; k < classes; ++k) {
+      q.push_back(soft.empty() ? (1 - smoothing) * (k == labels[n] ? 1 : 0) + smoothing / static_cast<double>(classes)
+                               : static_cast<double>(soft[n * static_cast<std::size_t>(classes) +
+                                                          static_cast<std::size_t>(k)]));
+      mass += q.back();
+      loss -= q.back() * (z[k] - largest - std::log(total));
+      rank += z[k] > z[labels[n]] || (z[k] == z[labels[n]] && k < labels[n]) ? 1 : 0;
+    }
+    for (std::int64_t k = 0; k < classes; ++k) {
+      e.gradient.push_back(scale * (std::exp(z[k] - largest) / total * mass - q[static_cast<std::size_t>(k)]));
+    }
+    e.losses.push_back(loss);
+    e.loss_sum += loss;
+    e.samples += 1;
+    e.top1 += rank < 1 ? 1 : 0;
+    e.top5 += rank < 5 ? 1 : 0;
+  }
+  return e;
+}
+
+void check(DType type, const Layout& layout, std::int64_t samples, std::int64_t classes, double smoothing,
+           bool soft_targets, bool in_place) {
+  SCOPED_TRACE(describe(type, layout) + ", classes " + std::to_string(classes) + ", smoothing " +
+               std::to_string(smoothing));
+  Random random;
+  MapBuffer logits(type, samples, classes, classes + layout.extra_ld, layout.placement);
+  MapBuffer gradient(type, samples, classes, classes + layout.extra_ld, layout.placement);
+  // Coarse values, so that ties occur.
+  std::vector<double> values;
+  for (std::int64_t i = 0; i < samples * classes; ++i) values.push_back(std::round(4 * random.normal()) / 2);
+  logits.fill(values);
+  std::vector<std::int32_t> labels;
+  std::vector<float> soft;
+  for (std::int64_t n = 0; n < samples; ++n) {
+    labels.push_back(n % 5 == 4 ? -1 : static_cast<std::int32_t>(random.below(classes)));
+    for (std::int64_t k = 0; soft_targets && k < classes; ++k) soft.push_back(static_cast<float>(random.uniform(0, 1)));
+  }
+  const Array<std::int32_t> device_labels(labels);
+  const Array<float> device_soft(soft);
+  const Array<float> losses(samples);
+  const Array<LossMetrics> metrics(std::vector<LossMetrics>{{10.0, 100, 50, 60}});
+  const Array<float> device_scale(std::vector<float>{8.0F});
+  const Expected expected =
+      expect_loss(logits.values(), labels, soft, classes, static_cast<double>(static_cast<float>(smoothing)), 4.0);
+  void* target = in_place ? logits.data() : gradient.data();
+  ASSERT_TRUE(succeeded(softmax_cross_entropy(
+      losses.data(), target, metrics.data(), logits.data(), device_labels.data(),
+      soft_targets ? device_soft.data() : nullptr, {static_cast<float>(smoothing), 0.5F, device_scale.data()},
+      {type, samples, classes, logits.ld()}, nullptr)));
+  EXPECT_LE(relative_error(losses.doubles(), expected.losses), 3e-6);
+  EXPECT_LE(relative_error((in_place ? logits : gradient).values(), expected.gradient), 2 * storage_tolerance(type));
+  EXPECT_TRUE(gradient.padding_untouched());
+  const LossMetrics& m = *metrics.data();
+  EXPECT_NEAR(m.loss_sum, 10.0 + expected.loss_sum, 1e-5 * expected.loss_sum);
+  EXPECT_EQ(m.samples, 100 + expected.samples);
+  EXPECT_EQ(m.top1, 50 + expected.top1);
+  EXPECT_EQ(m.top5, 60 + expected.top5);
+}
+
+TEST(SoftmaxCrossEntropy, MatchesFloat64InEveryLayout) {
+  for (const DType type : kAllTypes) {
+    for (const Layout& layout : all_layouts()) {
+      check(type, layout, 23, 10, 0.0, false, false);
+      check(type, layout, 6, 37, 0.1, false, true);
+    }
+  }
+}
+
+TEST(SoftmaxCrossEntropy, ManyFewAndOneClass) {
+  check(DType::f32, {}, 9, 1000, 0.1, false, false);
+  check(DType::f16, {}, 400, 2, 0.0, false, false);
+  check(DType::f32, {}, 3, 1, 0.0, false, false);
+  check(DType::f32, {}, 3, 100, 1.0, false, false);
+}
+
+TEST(SoftmaxCrossEntropy, SoftTargets) {
+  check(DType::f32, {}, 12, 33, 0.0, true, false);
+  check(DType::bf16, {3, Placement::aligned}, 12, 5, 0.0, true, true);
+}
+
+TEST(SoftmaxCrossEntropy, LargeLogitsDoNotOverflow) {
+  MapBuffer logits(DType::f32, 2, 3);
+  logits.fill({1000, 1000, -1000, -1e30, 0, -INFINITY});
+  const Array<std::int32_t> labels(std::vector<std::int32_t>{0, 1});
+  const Array<float> losses(2);
+  MapBuffer gradient(DType::f32, 2, 3);
+  ASSERT_TRUE(succeeded(softmax_cross_entropy(losses.data(), gradient.data(), nullptr, logits.data(), labels.data(),
+                                              nullptr, {}, {DType::f32, 2, 3, 3}, nullptr)));
+  EXPECT_FLOAT_EQ(losses.values()[0], std::log(2.0F));
+  EXPECT_EQ(losses.values()[1], 0.0F);
+  EXPECT_EQ(gradient.values(), (std::vector<double>{-0.5, 0.5, 0, 0, 0, 0}));
+}
+
+TEST(SoftmaxCrossEntropy, BadLogitsAndLabelsShowAndCountAsWrong) {
+  MapBuffer logits(DType::f32, 4, 3);
+  logits.fill({NAN, 0, 0, 0, INFINITY, 0, 1, 2, 3, 5, 0, 0});
+  const Array<std::int32_t> labels(std::vector<std::int32_t>{0, 1, 3, 0});
+  const Array<float> losses(4);
+  const Array<LossMetrics> metrics(std::vector<LossMetrics>{LossMetrics{}});
+  MapBuffer gradient(DType::f32, 4, 3);
+  ASSERT_TRUE(succeeded(softmax_cross_entropy(losses.data(), gradient.data(), metrics.data(), logits.data(),
+                                              labels.data(), nullptr, {}, {DType::f32, 4, 3, 3}, nullptr)));
+  for (std::size_t n = 0; n < 4; ++n) {
+    EXPECT_EQ(std::isnan(losses.values()[n]), n < 3);
+    EXPECT_EQ(std::isnan(gradient.values()[3 * n]), n < 3);
+  }
+  EXPECT_EQ(metrics.data()->samples, 4);
+  EXPECT_EQ(metrics.data()->top1, 1);
+  EXPECT_EQ(metrics.data()->top5, 1);
+  EXPECT_TRUE(std::isnan(metrics.data()->loss_sum));
+}
+
+TEST(SoftmaxCrossEntropy, RefusesWhatBreaksTheContract) {
+  MapBuffer logits(DType::f32, 2, 3);
+  const Array<std::int32_t> labels(2);
+  const Array<float> losses(2);
+  const Array<LossMetrics> metrics(1);
+  const auto call = [&](float* out, const std::int32_t* l, float smoothing, std::int64_t classes) {
+    return softmax_cross_entropy(out, nullptr, metrics.data(), logits.data(), l, nullptr, {smoothing, 1.0F, nullptr},
+                                 {DType::f32, 2, classes, 3}, nullptr);
+  };
+  EXPECT_TRUE(refused(call(nullptr, labels.data(), 0, 3), "metrics need the losses"));
+  EXPECT_TRUE(refused(call(losses.data(), nullptr, 0, 3), "neither labels nor soft_targets"));
+  EXPECT_TRUE(refused(call(losses.data(), labels.data(), 1.5F, 3), "label_smoothing"));
+  EXPECT_TRUE(refused(call(losses.data(), labels.data(), 0, 4), "leading dimension"));
+  EXPECT_TRUE(refused(call(losses.data(), labels.data(), 0, 0), "classes must be positive"));
+  EXPECT_TRUE(succeeded(softmax_cross_entropy(nullptr, nullptr, metrics.data(), nullptr, nullptr, nullptr, {},
+                                              {DType::f32, 0, 3, 3}, nullptr)));
+}
+
+}  // namespace
+}  // namespace secateur::kernels::test
