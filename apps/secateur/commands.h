@@ -38,7 +38,7 @@ int run_inspect(RunOptions options, const InspectArguments& arguments);
 int run_data_fetch(const std::string& name, const std::filesystem::path& directory);
 int run_data_info(RunOptions options);
 
-int run_demo(RunOptions options, const OptionFlags& flags);
+int run_demo(RunOptions options, OptionFlags& flags);
 
 int run_doctor();
 int run_version();

@@ -14,7 +14,7 @@ namespace {
 // Flags that people expect under another name than the rule gives.
 const std::map<std::string, std::string, std::less<>>& short_names() {
   static const std::map<std::string, std::string, std::less<>> names{
-      {"model.name", "model"}, {"data.name", "data"}, {"data.directory", "data-dir"}};
+      {"model.name", "model"}, {"data.name", "data"}, {"data.directory", "data-dir"}, {"prune.weights", "score-weights"}};
   return names;
 }
 

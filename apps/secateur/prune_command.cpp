@@ -1,6 +1,204 @@
+// secateur prune: prunes a trained network in rounds, fine-tuning after each, or goes on with an interrupted run.
+#include <fmt/format.h>
+#include <omp.h>
+#include <unistd.h>
+
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
+#include "secateur/data/loader.h"
+#include "secateur/io/checkpoint.h"
+#include "secateur/measure.h"
+#include "secateur/progress.h"
+#include "secateur/prune/model_backend.h"
+#include "secateur/prune/plan_table.h"
+#include "secateur/prune/pruning_loop.h"
+#include "secateur/prune_narrator.h"
+#include "secateur/run_report.h"
+#include "secateur/session.h"
+#include "secateur/text.h"
+
 namespace secateur::app {
-int run_prune(RunOptions, const OptionFlags&, const PruneArguments&) { fail("not yet"); }
-int run_demo(RunOptions, const OptionFlags&) { fail("not yet"); }
+namespace {
+
+// One pruning run: everything that a checkpoint restores, and the data.
+class PruneRun {
+ public:
+  PruneRun(const RunOptions& options, const std::string& toml, const RunFolder& folder, const PruneArguments& arguments)
+      : options_(options),
+        toml_(toml),
+        folder_(folder),
+        session_(options.run),
+        loaded_(load_model(arguments.resume ? folder.checkpoint() : arguments.weights, session_)),
+        base_(Graph::load(StateReader(loaded_.tree).scope(arguments.resume ? "base_graph" : "model/graph"))),
+        data_(open_data(options, loaded_.split())),
+        training_source_(data_.training_source(options)),
+        steering_source_(data_.validation_source()),
+        sample_source_(sample_loader()),
+        trainer_(loaded_.model, session_.arena(), session_.stream(), *training_source_,
+                 trainer_options(options, session_.precision())),
+        evaluator_(loaded_.model, session_.arena(), session_.stream(), options.train.eval_batch, session_.precision()),
+        log_(folder.log()),
+        progress_(stdout),
+        narrator_(progress_, options.prune),
+        events_({&log_, &narrator_}),
+        backend_({loaded_.model, session_.arena(), session_.stream(), trainer_, evaluator_, *steering_source_,
+                  sample_source_, progress_, &base_},
+                 options.prune),
+        loop_(options.prune, backend_, events_) {
+    const StateReader reader(loaded_.tree);
+    if (arguments.resume) {
+      require(reader.get<std::string>("kind") == "prune", "'{}' is a checkpoint of another kind of run",
+              folder.checkpoint().string());
+      trainer_.restore(reader.scope("trainer"));
+      loop_.restore(reader.scope("loop"));
+      return;
+    }
+    require(loaded_.split().has_value() || arguments.steer_by_seen,
+            "'{}' does not say which images it was trained on, and pruning may not be steered by images that the base "
+            "has seen; --steer-by-seen allows it, and the report says so",
+            arguments.weights.string());
+    // A base's counters go on, so that no epoch's augmentation is drawn twice.
+    if (reader.contains("trainer")) trainer_.restore(reader.scope("trainer"));
+  }
+
+  void print_plan() {
+    const PlannedRound planned = loop_.preview();
+    fmt::print("round 1 would remove (nothing is changed by --dry-run):\n{}",
+               plan_table(loaded_.model.graph(), planned, loop_.scores()).to_text());
+  }
+
+  void run(bool resumed) {
+    announce(resumed);
+    if (!resumed) {
+      save(folder_.checkpoint());
+      measure("before", folder_.checkpoint());
+    }
+    const LoopResult result = loop_.run([this] { save(folder_.checkpoint()); });
+    log_widths();
+    save(folder_.model());
+    measure("after", folder_.model());
+    const RunHistory history = read_run_history(folder_.log());
+    progress_.say(before_after_text(history.measured.at("before"), history.measured.at("after")));
+    if (result.budget) {
+      progress_.say(fmt::format("budget: {} of {} allowed ({})", grouped(static_cast<std::int64_t>(result.budget->cost)),
+                                grouped(static_cast<std::int64_t>(result.budget->budget)),
+                                result.budget->met ? "met" : "NOT met"));
+    }
+  }
+
+ private:
+  [[nodiscard]] data::Loader sample_loader() const {
+    data::LoaderOptions options = data::evaluation_options();
+    options.shuffle = true;
+    options.seed = options_.run.seed;
+    return data::Loader(data_.training, options);
+  }
+
+  void announce(bool resumed) {
+    const NetworkCost cost = backend_.cost();
+    const NetworkCost base = backend_.base_cost();
+    log_.write(resumed ? "resume" : "start",
+               {{"command", std::string("prune")},
+                {"model", loaded_.text("model_name")},
+                {"data", data_.training.name()},
+                {"training_images", data_.training.size()},
+                {"validation_images", data_.validation->size()},
+                {"parameters", base.parameters},
+                {"macs", base.macs},
+                {"device", session_.device().description()},
+                {"threads", static_cast<std::int64_t>(omp_get_max_threads())},
+                {"recipe", toml_}});
+    progress_.say(fmt::format("{} on {}: {} parameters, {} multiply-adds; criterion {}, rates by {}",
+                              loaded_.text("model_name"), data_.training.name(), grouped(cost.parameters),
+                              scaled(static_cast<double>(cost.macs)), options_.prune.criterion,
+                              options_.prune.rate_policy));
+    progress_.say(fmt::format("steered by {} validation images that the base was not trained on",
+                              grouped(data_.validation->size())));
+    if (resumed) progress_.say(fmt::format("resuming in round {}", loop_.round()));
+  }
+
+  void measure(const std::string& which, const std::filesystem::path& file) {
+    const auto test = data_.test_source();
+    log_measured(log_, which, measure_network(loaded_.model, session_, *test, file));
+  }
+
+  void log_widths() {
+    const ChannelSpaces before(base_);
+    const ChannelSpaces after(loaded_.model.graph());
+    std::vector<std::string> names;
+    std::vector<std::int64_t> widths_before;
+    std::vector<std::int64_t> widths_after;
+    for (std::size_t s = 0; s < before.spaces().size(); ++s) {
+      if (before.spaces()[s].pinned) continue;
+      names.push_back(before.spaces()[s].name);
+      widths_before.push_back(before.spaces()[s].width);
+      widths_after.push_back(after.spaces()[s].width);
+    }
+    log_.write("widths", {{"layers", names}, {"before", widths_before}, {"after", widths_after}});
+  }
+
+  void save(const std::filesystem::path& file) {
+    StateTree tree;
+    const StateWriter writer(tree);
+    RunOptions provenance = options_;
+    provenance.model.name = loaded_.text("model_name");
+    save_provenance(writer, "prune", toml_, provenance);
+    loaded_.model.save(writer.scope("model"), session_.stream());
+    base_.save(writer.scope("base_graph"));
+    trainer_.save(writer.scope("trainer"));
+    loop_.save(writer.scope("loop"));
+    data_.split.save(writer.scope("split"));
+    write_checkpoint(file, tree);
+  }
+
+  const RunOptions& options_;
+  std::string toml_;
+  const RunFolder& folder_;
+  Session session_;
+  LoadedModel loaded_;
+  Graph base_;
+  RunData data_;
+  std::unique_ptr<BatchSource> training_source_;
+  std::unique_ptr<BatchSource> steering_source_;
+  data::Loader sample_source_;
+  Trainer trainer_;
+  Evaluator evaluator_;
+  RunLog log_;
+  Progress progress_;
+  PruneNarrator narrator_;
+  EventFanOut events_;
+  ModelPruningBackend backend_;
+  PruningLoop loop_;
+};
+
+}  // namespace
+
+int run_prune(RunOptions options, const OptionFlags& flags, const PruneArguments& arguments) {
+  require(arguments.resume || !arguments.weights.empty(), "--weights names the trained network to prune");
+  // A budget that was asked for is a budget to meet.
+  if (flags.given("prune.budget") && !flags.given("prune.width-mode")) options.prune.width.mode = WidthMode::target;
+  options.prune.seed = options.run.seed;
+  if (options.run.out.empty()) options.run.out = "runs/pruned";
+  if (arguments.dry_run) {
+    const RunFolder scratch(std::filesystem::temp_directory_path() / fmt::format("secateur-dry-run-{}", ::getpid()),
+                            false);
+    PruneRun(options, flags.toml(), scratch, arguments).print_plan();
+    std::filesystem::remove_all(scratch.path());
+    return 0;
+  }
+  const RunFolder folder(options.run.out, arguments.resume);
+  folder.write_recipe(flags.toml());
+  try {
+    PruneRun(options, flags.toml(), folder, arguments).run(arguments.resume);
+  } catch (const Interrupted&) {
+    fmt::print("\nstopped; what was done up to the last checkpoint is kept. Go on with: secateur prune --recipe {} "
+               "--out {} --resume\n",
+               folder.file("recipe.toml").string(), folder.path().string());
+    return 130;
+  }
+  write_run_report(folder);
+  fmt::print("model:  {}\nreport: {}\n", folder.model().string(), folder.report().string());
+  return 0;
+}
+
 }  // namespace secateur::app

@@ -47,7 +47,7 @@ void read_event(const Json& event, RunHistory& history) {
   const std::string kind = event.at("event").get<std::string>();
   if (kind == "start" || kind == "resume") {
     read_start(event, history);
-  } else if (kind == "epoch") {
+  } else if (kind == "epoch" || kind.ends_with("_epoch")) {
     const std::int64_t epoch = integer(event, "epoch");
     history.epochs[epoch] = {epoch,
                              text(event, "phase"),
@@ -56,16 +56,24 @@ void read_event(const Json& event, RunHistory& history) {
                              number(event, "learning_rate"),
                              number(event, "images_per_second"),
                              number(event, "validation_top1")};
-  } else if (kind == "round") {
+  } else if (kind == "evaluation") {
+    if (!history.epochs.empty()) history.epochs.rbegin()->second.validation_top1 = number(event, "accuracy");
+  } else if (kind == "removal") {
+    const double gone = history.epochs.empty() ? 0 : static_cast<double>(history.epochs.rbegin()->first + 1);
+    history.removals[integer(event, "round")] = gone;
+  } else if (kind == "round_end") {
     const std::int64_t round = integer(event, "round");
-    history.rounds[round] = {round,
-                             number(event, "first_epoch"),
-                             number(event, "alpha"),
-                             number(event, "beta"),
-                             number(event, "accuracy"),
-                             number(event, "accuracy_after_removal"),
-                             integer(event, "parameters"),
-                             integer(event, "macs")};
+    const auto removal = history.removals.find(round);
+    history.rounds[round] = {
+        round,
+        removal == history.removals.end() ? std::numeric_limits<double>::quiet_NaN() : removal->second,
+        text(event, "outcome"),
+        number(event, "alpha"),
+        number(event, "beta"),
+        number(event, "accuracy_before"),
+        number(event, "accuracy"),
+        integer(event, "parameters"),
+        integer(event, "macs")};
   } else if (kind == "widths") {
     history.layer_names = event.at("layers").get<std::vector<std::string>>();
     history.widths_before = event.at("before").get<std::vector<double>>();

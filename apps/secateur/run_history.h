@@ -22,11 +22,12 @@ struct EpochRecord {
 
 struct RoundRecord {
   std::int64_t round = 0;
-  double first_epoch = 0;  // epochs that had gone when the round removed channels
+  double first_epoch = 0;  // epochs that had gone when the round removed channels; NaN where it removed none
+  std::string outcome;
   double alpha = 0;
   double beta = 0;
-  double accuracy = 0;  // validation, after fine-tuning
-  double accuracy_after_removal = 0;
+  double accuracy_before = 0;  // validation, of the network that the round began with
+  double accuracy = 0;         // of the one that went on
   std::int64_t parameters = 0;
   std::int64_t macs = 0;
 };
@@ -46,6 +47,7 @@ struct RunHistory {
   std::map<std::string, std::string> facts;  // model, data, device, ... of the start event
   std::string recipe;
   std::map<std::int64_t, EpochRecord> epochs;
+  std::map<std::int64_t, double> removals;  // round -> epochs that had gone
   std::map<std::int64_t, RoundRecord> rounds;
   std::vector<std::string> layer_names;
   std::vector<double> widths_before;

@@ -67,7 +67,7 @@ void add_training_result(Page& page, const RunHistory& history) {
 
 std::vector<double> removal_marks(const RunHistory& history) {
   std::vector<double> marks;
-  for (const auto& [round, record] : history.rounds) marks.push_back(record.first_epoch);
+  for (const auto& [round, epochs] : history.removals) marks.push_back(epochs);
   return marks;
 }
 
@@ -134,10 +134,10 @@ void add_rounds(Page& page, const RunHistory& history) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& [round, r] : history.rounds) {
     rows.push_back({fmt::format("{}", round), fmt::format("{:.3f}", r.alpha), fmt::format("{:.3f}", r.beta),
-                    percent(r.accuracy_after_removal), percent(r.accuracy), grouped(r.parameters), grouped(r.macs)});
+                    r.outcome, percent(r.accuracy_before), percent(r.accuracy), grouped(r.parameters), grouped(r.macs)});
   }
   page.add_heading("Round by round");
-  page.add_table({"round", "alpha", "beta", "accuracy after removal", "after fine-tuning", "parameters", "MACs"}, rows);
+  page.add_table({"round", "alpha", "beta", "outcome", "accuracy before", "after", "parameters", "MACs"}, rows);
 }
 
 }  // namespace

@@ -14,7 +14,8 @@ constexpr double kLargestScale = 1e6;
 constexpr double kScalePrecision = 1e-7;
 // Rates that are all 0 say nothing about how to share the budget: then all layers give alike.
 constexpr double kEqualRate = 0.1;
-// Where sparing a layer altogether would halve another in one round, none is spared below this part of the highest rate.
+// Where sparing a layer altogether would halve another in one round, none is spared below this part of the
+// highest rate.
 constexpr double kLeastRate = 0.05;
 
 std::vector<std::int64_t> widths_of(std::span<const WidthStep> steps) {
@@ -29,8 +30,8 @@ std::int64_t given_back(const WidthTracker& tracker, const SpaceScores& space, c
 }
 
 // Gives back what fits, the highest score among the channels that would return first.
-void give_back(const WidthTracker& tracker, std::span<const SpaceScores> spaces, std::vector<WidthStep>& steps,
-               double limit, const CostOfWidths& cost) {
+void give_back(const WidthTracker& tracker, std::span<const SpaceScores> spaces,
+               std::vector<WidthStep>& steps, double limit, const CostOfWidths& cost) {
   while (true) {
     std::size_t best = spaces.size();
     double best_score = 0;
@@ -40,7 +41,8 @@ void give_back(const WidthTracker& tracker, std::span<const SpaceScores> spaces,
       std::vector<std::int64_t> widths = widths_of(steps);
       widths[l] = wider;
       if (!within_budget(cost(widths), limit)) continue;
-      const double score = spaces[l].order_scores[static_cast<std::size_t>(steps[l].before - steps[l].after - 1)];
+      const double score =
+          spaces[l].order_scores[static_cast<std::size_t>(steps[l].before - steps[l].after - 1)];
       if (best < spaces.size() && score <= best_score) continue;
       best = l;
       best_score = score;
@@ -112,13 +114,15 @@ FeasibleRange feasible_range(const WidthTracker& tracker, std::span<const SpaceS
 
 void require_feasible(const FeasibleRange& range, double budget, double base_cost) {
   require(within_budget(range.lowest, budget),
-          "the budget of {:.4g} of the unpruned cost cannot be met: with every layer at its least width {:.4g} remain, "
+          "the budget of {:.4g} of the unpruned cost cannot be met: with every layer at its least width "
+          "{:.4g} remain, "
           "so choose from {:.4g} to {:.4g}, or lower min_channels, or prune more layers",
           budget / base_cost, range.lowest / base_cost, range.lowest / base_cost, range.present / base_cost);
 }
 
-BudgetedStep budgeted_step(const WidthTracker& tracker, std::span<const SpaceScores> spaces, std::vector<double> rates,
-                           std::int64_t round, std::int64_t remaining, double budget, const CostOfWidths& cost) {
+BudgetedStep budgeted_step(const WidthTracker& tracker, std::span<const SpaceScores> spaces,
+                           std::vector<double> rates, std::int64_t round, std::int64_t remaining,
+                           double budget, const CostOfWidths& cost) {
   std::vector<std::int64_t> present;
   for (const SpaceScores& space : spaces) present.push_back(space.width);
   const double now = cost(present);
@@ -127,7 +131,8 @@ BudgetedStep budgeted_step(const WidthTracker& tracker, std::span<const SpaceSco
 
   if (std::ranges::all_of(rates, [](double rate) { return rate <= 0; })) std::ranges::fill(rates, kEqualRate);
   BudgetedStep result = scaled_step(tracker, spaces, rates, round, limit, cost);
-  const bool severe = std::ranges::any_of(result.steps, [](const WidthStep& s) { return 2 * s.after < s.before; });
+  const bool severe =
+      std::ranges::any_of(result.steps, [](const WidthStep& s) { return 2 * s.after < s.before; });
   if (severe || !within_budget(cost(widths_of(result.steps)), limit)) {
     const double floor = kLeastRate * *std::ranges::max_element(rates);
     for (double& rate : rates) rate = std::max(rate, floor);

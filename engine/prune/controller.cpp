@@ -7,10 +7,12 @@
 namespace secateur {
 namespace {
 
-double bounded(double weight) { return std::clamp(weight, Controller::kLowestWeight, Controller::kHighestWeight); }
+double bounded(double weight) {
+  return std::clamp(weight, Controller::kLowestWeight, Controller::kHighestWeight);
+}
 
-// The factor after an update, such that the weight it makes of `base` stays within the bounds: a product that has run
-// out of them would take as many rounds to come back.
+// The factor after an update, such that the weight it makes of `base` stays within the bounds: a product that
+// has run out of them would take as many rounds to come back.
 double updated_factor(double factor, double change, double base) {
   const double next = factor * (1.0 + change);
   return base > 0 ? bounded(base * next) / base : std::max(next, Controller::kLowestWeight);

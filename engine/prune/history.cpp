@@ -69,7 +69,8 @@ void copy_below(const StateReader& reader, const std::string& prefix, StateTree&
 
 void save_history(const std::vector<RoundRecord>& history, StateWriter writer) {
   writer.set("count", static_cast<std::int64_t>(history.size()));
-  for (std::size_t i = 0; i < history.size(); ++i) save_record(history[i], writer.scope(fmt::format("{:06}", i)));
+  for (std::size_t i = 0; i < history.size(); ++i)
+    save_record(history[i], writer.scope(fmt::format("{:06}", i)));
 }
 
 std::vector<RoundRecord> load_history(const StateReader& reader) {

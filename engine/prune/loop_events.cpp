@@ -46,12 +46,12 @@ LogFields score_fields(std::int64_t round, std::span<const SpaceScores> spaces) 
     lowest.push_back(low);
     highest.push_back(high);
   }
-  return {{"round", round},           {"spaces", names},   {"widths", widths},
+  return {{"round", round},           {"spaces", names},  {"widths", widths},
           {"importance", importance}, {"lowest", lowest}, {"highest", highest}};
 }
 
-LogFields plan_fields(const PlannedRound& planned, std::span<const SpaceScores> spaces, const NetworkCost& before,
-                      const NetworkCost& after) {
+LogFields plan_fields(const PlannedRound& planned, std::span<const SpaceScores> spaces,
+                      const NetworkCost& before, const NetworkCost& after) {
   std::vector<std::string> names;
   std::vector<std::int64_t> widths_before;
   std::vector<std::int64_t> widths;

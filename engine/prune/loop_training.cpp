@@ -5,8 +5,8 @@
 
 namespace secateur {
 
-// `paper` runs over the epochs of the whole run; every other schedule over those of one round, from the training before
-// the removal to the end of the fine-tuning.
+// `paper` runs over the epochs of the whole run; every other schedule over those of one round, from the
+// training before the removal to the end of the fine-tuning.
 LrPhase PruningLoop::round_phase() const {
   std::int64_t epochs = options_.frequency * options_.train_epochs + options_.finetune_epochs;
   if (options_.lr_schedule == "paper") {
@@ -51,7 +51,9 @@ double PruningLoop::budgeted(NetworkCost cost) const {
 BudgetGoal PruningLoop::goal() {
   BudgetGoal aim;
   aim.cost = options_.budget.fraction * budgeted(backend_.base_cost());
-  aim.cost_of = [this](const std::vector<std::int64_t>& widths) { return budgeted(backend_.cost_with(widths)); };
+  aim.cost_of = [this](const std::vector<std::int64_t>& widths) {
+    return budgeted(backend_.cost_with(widths));
+  };
   return aim;
 }
 

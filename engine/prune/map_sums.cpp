@@ -14,13 +14,14 @@ void convert(const std::vector<std::byte>& bytes, const Tensor& tensor, std::vec
   const std::int64_t channels = tensor.channels();
   for (std::int64_t row = 0; row < tensor.rows(); ++row) {
     for (std::int64_t c = 0; c < channels; ++c) {
-      values[static_cast<std::size_t>(row * channels + c)] = static_cast<double>(source[row * tensor.leading + c]);
+      values[static_cast<std::size_t>(row * channels + c)] =
+          static_cast<double>(source[row * tensor.leading + c]);
     }
   }
 }
 
-// Standardises the maps of one image in place (zero mean, unit length over the positions; zeros where a map is
-// constant).
+// Standardises the maps of one image in place (zero mean, unit length over the positions; zeros where a map
+// is constant).
 void standardize(double* maps, std::int64_t positions, std::int64_t channels) {
   for (std::int64_t c = 0; c < channels; ++c) {
     double mean = 0;
@@ -33,7 +34,8 @@ void standardize(double* maps, std::int64_t positions, std::int64_t channels) {
       square += (maps[t * channels + c] - mean) * (maps[t * channels + c] - mean);
     }
     const double scale = constant || !(square > 0) ? 0.0 : 1.0 / std::sqrt(square);
-    for (std::int64_t t = 0; t < positions; ++t) maps[t * channels + c] = (maps[t * channels + c] - mean) * scale;
+    for (std::int64_t t = 0; t < positions; ++t)
+      maps[t * channels + c] = (maps[t * channels + c] - mean) * scale;
   }
 }
 
@@ -61,8 +63,8 @@ std::vector<double> host_values(const Tensor& tensor, Stream& stream) {
   return values;
 }
 
-MapSums::MapSums(Device& device, Stream& stream, const ScorerOptions& options, CriterionNeeds needs, bool pairwise,
-                 std::vector<TapView> views, const std::vector<SpaceStatistics>& spaces)
+MapSums::MapSums(Device& device, Stream& stream, const ScorerOptions& options, CriterionNeeds needs,
+                 bool pairwise, std::vector<TapView> views, const std::vector<SpaceStatistics>& spaces)
     : device_(device),
       stream_(stream),
       kind_(options.redundancy),
@@ -83,13 +85,15 @@ MapSums::MapSums(Device& device, Stream& stream, const ScorerOptions& options, C
   stream_.zero(sums_.data(), sums_.bytes());
 }
 
-// Where the members' lanes do not lie side by side (a trunk that falls into several spaces) they are gathered.
+// Where the members' lanes do not lie side by side (a trunk that falls into several spaces) they are
+// gathered.
 Tensor MapSums::members_of(const TapView& view, const Tensor& maps) {
   const auto width = static_cast<std::int64_t>(view.lanes.size());
   const Shape shape{maps.shape[0], maps.shape[1], maps.shape[2], width};
   const std::int64_t element = size_of(maps.dtype);
   if (view.contiguous) {
-    return {static_cast<std::byte*>(maps.data) + view.lanes.front() * element, maps.dtype, shape, maps.leading};
+    return {static_cast<std::byte*>(maps.data) + view.lanes.front() * element, maps.dtype, shape,
+            maps.leading};
   }
   if (scratch_.bytes() < shape.count() * element) scratch_ = Slab(device_, shape.count() * element);
   std::vector<std::int64_t> rows(static_cast<std::size_t>(maps.shape[0]));
@@ -145,7 +149,8 @@ void MapSums::add_pairwise(const TapView& view, const Tensor& maps, std::int64_t
   }
 }
 
-void MapSums::add_taylor(const TapView& view, const Tensor& maps, const Tensor& gradients, std::int64_t images) {
+void MapSums::add_taylor(const TapView& view, const Tensor& maps, const Tensor& gradients,
+                         std::int64_t images) {
   // One after the other: both may be gathered into the same scratch memory.
   const std::vector<double> values = host_values(members_of(view, maps), stream_);
   const std::vector<double> slopes = host_values(members_of(view, gradients), stream_);
@@ -160,7 +165,8 @@ void MapSums::add_taylor(const TapView& view, const Tensor& maps, const Tensor& 
         sum += values[i] * slopes[i];
       }
       // The loss that was differentiated is the batch's mean; here each image counts with its own.
-      sums[static_cast<std::size_t>(c)] += std::abs(sum / static_cast<double>(positions)) * static_cast<double>(images);
+      sums[static_cast<std::size_t>(c)] +=
+          std::abs(sum / static_cast<double>(positions)) * static_cast<double>(images);
     }
   }
 }

@@ -1,5 +1,5 @@
-// Sums over the feature maps of one scoring pass, one set of slots a space: on the device where a primitive computes
-// them, on the host for what only some options need.
+// Sums over the feature maps of one scoring pass, one set of slots a space: on the device where a primitive
+// computes them, on the host for what only some options need.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace secateur {
 
 // A tap as the primitives can read it: the members' lanes side by side.
 struct TapView {
-  std::size_t space = 0;       // which of the spaces that are measured
+  std::size_t space = 0;        // which of the spaces that are measured
   std::size_t program_tap = 0;  // index among the program's taps
   std::vector<std::int64_t> lanes;
   bool contiguous = true;  // lanes[i] = lanes[0] + i

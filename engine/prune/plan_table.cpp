@@ -77,14 +77,16 @@ std::string PlanTable::to_text() const {
   for (const PlanRow& row : rows) {
     width_before += row.width_before;
     width_after += row.width_after;
-    lines.push_back({row.layer, change(row.width_before, row.width_after), percent(row.width_before, row.width_after),
-                     fmt::format("{:.3f}", row.rate), fmt::format("{:.3f}", row.importance),
-                     counts(row.parameters_before, row.parameters_after), counts(row.macs_before, row.macs_after)});
+    lines.push_back(
+        {row.layer, change(row.width_before, row.width_after), percent(row.width_before, row.width_after),
+         fmt::format("{:.3f}", row.rate), fmt::format("{:.3f}", row.importance),
+         counts(row.parameters_before, row.parameters_after), counts(row.macs_before, row.macs_after)});
   }
-  lines.push_back({"network", change(width_before, width_after), percent(width_before, width_after), "", "",
-                   fmt::format("{} ({})", counts(parameters_before, parameters_after),
-                               percent(parameters_before, parameters_after)),
-                   fmt::format("{} ({})", counts(macs_before, macs_after), percent(macs_before, macs_after))});
+  lines.push_back(
+      {"network", change(width_before, width_after), percent(width_before, width_after), "", "",
+       fmt::format("{} ({})", counts(parameters_before, parameters_after),
+                   percent(parameters_before, parameters_after)),
+       fmt::format("{} ({})", counts(macs_before, macs_after), percent(macs_before, macs_after))});
   std::array<std::size_t, kColumns> widths{};
   for (const Line& line : lines) {
     for (std::size_t c = 0; c < kColumns; ++c) widths[c] = std::max(widths[c], line[c].size());

@@ -17,30 +17,33 @@ std::int64_t removals_left(const PruneOptions& options, std::int64_t round) {
 std::string reason_of_empty_plan(const PlannedRound& planned, const WidthTracker& tracker,
                                  std::span<const SpaceScores> spaces) {
   if (std::ranges::all_of(planned.rates, [](double rate) { return rate <= 0; })) {
-    return spaces.size() == 1 ? "its rate is 0: under eq18 the most important layer is not pruned, and there is one"
-                              : "every rate is 0";
+    return spaces.size() == 1
+               ? "its rate is 0: under eq18 the most important layer is not pruned, and there is one"
+               : "every rate is 0";
   }
   bool at_lowest = true;
   for (std::size_t l = 0; l < spaces.size(); ++l) {
     at_lowest = at_lowest && (planned.rates[l] <= 0 || spaces[l].width <= tracker.lowest(spaces[l]));
   }
   if (at_lowest) return "every layer with a rate above 0 is at its least width";
-  return "no width has fallen by a whole channel (or a whole multiple of round_to) yet: the rest is carried on";
+  return "no width has fallen by a whole channel (or a whole multiple of round_to) yet: the rest is carried "
+         "on";
 }
 
 }  // namespace
 
-PlannedRound plan_round(const PruneOptions& options, const WidthTracker& tracker, std::span<const SpaceScores> spaces,
-                        std::int64_t round, std::int64_t halvings, const BudgetGoal& goal) {
+PlannedRound plan_round(const PruneOptions& options, const WidthTracker& tracker,
+                        std::span<const SpaceScores> spaces, std::int64_t round, std::int64_t halvings,
+                        const BudgetGoal& goal) {
   PlannedRound planned;
   planned.round = round;
   planned.rates = make_rate_policy(options.rate_policy, rate_policy_options(options))->rates(spaces);
-  require(planned.rates.size() == spaces.size(), "rate policy '{}' gave {} rates for {} layers", options.rate_policy,
-          planned.rates.size(), spaces.size());
+  require(planned.rates.size() == spaces.size(), "rate policy '{}' gave {} rates for {} layers",
+          options.rate_policy, planned.rates.size(), spaces.size());
 
   if (options.width.mode == WidthMode::target) {
-    BudgetedStep step = budgeted_step(tracker, spaces, planned.rates, round, removals_left(options, round), goal.cost,
-                                      goal.cost_of);
+    BudgetedStep step = budgeted_step(tracker, spaces, planned.rates, round, removals_left(options, round),
+                                      goal.cost, goal.cost_of);
     for (std::size_t l = 0; l < spaces.size(); ++l) {
       const WidthStep& s = step.steps[l];
       planned.rates[l] = static_cast<double>(s.before - s.after) / static_cast<double>(s.before);
@@ -61,7 +64,8 @@ PlannedRound plan_round(const PruneOptions& options, const WidthTracker& tracker
     std::vector<std::int64_t> kept =
         strict ? kept_members_strict(spaces[l], step.remove) : kept_members(spaces[l], step.remove);
     step.after = static_cast<std::int64_t>(kept.size());
-    if (step.after < step.before) planned.plan.edits.push_back({spaces[l].name, step.before, std::move(kept)});
+    if (step.after < step.before)
+      planned.plan.edits.push_back({spaces[l].name, step.before, std::move(kept)});
   }
   if (planned.plan.empty()) planned.why_empty = reason_of_empty_plan(planned, tracker, spaces);
   return planned;

@@ -9,7 +9,8 @@ namespace secateur {
 namespace {
 
 void check_controller(const ControllerOptions& c) {
-  for (const double weight : {c.alpha_start, c.alpha_end, c.beta_start, c.beta_end, c.static_alpha, c.static_beta}) {
+  for (const double weight :
+       {c.alpha_start, c.alpha_end, c.beta_start, c.beta_end, c.static_alpha, c.static_beta}) {
     require(weight >= 0 && weight <= 2, "the weights alpha and beta lie in [0, 2], got {}", weight);
   }
   require(c.gamma >= 0 && c.gamma <= 1, "gamma lies in [0, 1], got {}", c.gamma);
@@ -18,8 +19,8 @@ void check_controller(const ControllerOptions& c) {
 void check_schedule(const PruneOptions& o) {
   require(o.rounds >= 1, "there is at least one round, got {}", o.rounds);
   require(o.frequency >= 1 && o.frequency <= o.rounds,
-          "pruning takes place in every f-th round with f from 1 to the number of rounds ({}), got {}", o.rounds,
-          o.frequency);
+          "pruning takes place in every f-th round with f from 1 to the number of rounds ({}), got {}",
+          o.rounds, o.frequency);
   require(o.train_epochs >= 0 && o.finetune_epochs >= 0, "numbers of epochs are not negative, got {} and {}",
           o.train_epochs, o.finetune_epochs);
   require(o.learning_rate > 0, "the learning rate of fine-tuning is positive, got {}", o.learning_rate);
@@ -38,16 +39,18 @@ void check(const PruneOptions& o) {
   check_controller(o.controller);
   require(o.rate >= 0 && o.rate < 1, "the pruning rate psi lies in [0, 1), got {}", o.rate);
   require(o.tau >= 0 && o.tau <= 1, "tau is a part of accuracy in [0, 1], got {}", o.tau);
-  require(o.sample_images >= 1 && o.sample_batch >= 1, "the sample and its batches hold at least one image, got {} and {}",
-          o.sample_images, o.sample_batch);
-  require(o.width.min_channels >= 1 && o.width.round_to >= 1, "min_channels and round_to are at least 1, got {} and {}",
-          o.width.min_channels, o.width.round_to);
+  require(o.sample_images >= 1 && o.sample_batch >= 1,
+          "the sample and its batches hold at least one image, got {} and {}", o.sample_images,
+          o.sample_batch);
+  require(o.width.min_channels >= 1 && o.width.round_to >= 1,
+          "min_channels and round_to are at least 1, got {} and {}", o.width.min_channels, o.width.round_to);
   require(o.width.mode != WidthMode::target || (o.budget.fraction > 0 && o.budget.fraction < 1),
           "the budget is a part of the unpruned cost in (0, 1), got {}", o.budget.fraction);
   require(o.width.mode != WidthMode::target || o.width.rounding == Rounding::carry,
           "width mode 'target' needs rounding 'carry': '{}' fixes the number of channels by the rate alone",
           option_name(o.width.rounding));
-  require(o.max_space_rate > 0 && o.max_space_rate <= 1, "max_space_rate lies in (0, 1], got {}", o.max_space_rate);
+  require(o.max_space_rate > 0 && o.max_space_rate <= 1, "max_space_rate lies in (0, 1], got {}",
+          o.max_space_rate);
   [[maybe_unused]] const auto criterion = make_criterion(o.criterion, {.reduction = o.producer_reduction});
   [[maybe_unused]] const auto policy = make_rate_policy(o.rate_policy, rate_policy_options(o));
 }

@@ -51,10 +51,12 @@ LoopResult PruningLoop::run(const std::function<void()>& checkpoint) {
   LoopResult reached = result();
   if (reached.budget && !reached.budget->met) {
     const double base = budgeted(reached.cost_start);
-    fail("the budget was not met: {:.4g} of the unpruned {} were to remain, {:.4g} are reached after {} rounds ({} "
-         "parameters, {} MACs, accuracy {:.4g}); more rounds, a larger tau or more layers to prune would help",
-         options_.budget.fraction, option_name(options_.budget.measure), reached.budget->cost / base,
-         s_.history.size(), reached.cost.parameters, reached.cost.macs, reached.accuracy);
+    fail(
+        "the budget was not met: {:.4g} of the unpruned {} were to remain, {:.4g} are reached after {} "
+        "rounds ({} "
+        "parameters, {} MACs, accuracy {:.4g}); more rounds, a larger tau or more layers to prune would help",
+        options_.budget.fraction, option_name(options_.budget.measure), reached.budget->cost / base,
+        s_.history.size(), reached.cost.parameters, reached.cost.macs, reached.accuracy);
   }
   return reached;
 }
@@ -134,7 +136,8 @@ void PruningLoop::remove() {
   events_.write("plan", plan_fields(planned, s_.scores, before, backend_.cost_with(widths)));
 
   if (planned.plan.empty() && s_.record.halvings > 0) {
-    events_.write("skip", {{"round", s_.round}, {"reason", "the halved rates remove nothing: " + planned.why_empty}});
+    events_.write("skip",
+                  {{"round", s_.round}, {"reason", "the halved rates remove nothing: " + planned.why_empty}});
     s_.phase = LoopPhase::skip;
     return;
   }

@@ -50,7 +50,8 @@ std::vector<std::int64_t> prunable_spaces(const Graph& graph, const ChannelSpace
     if (used[k]) continue;
     std::vector<std::string> names;
     for (const ChannelSpace& space : spaces.spaces()) names.push_back(space.name);
-    fail("'{}' is to be kept, but matches no layer that makes channels; there are {}", keep[k], fmt::join(names, ", "));
+    fail("'{}' is to be kept, but matches no layer that makes channels; there are {}", keep[k],
+         fmt::join(names, ", "));
   }
   require(!result.empty(), "there is nothing to prune: every layer is pinned, outside scope '{}' or kept",
           option_name(scope));

@@ -32,8 +32,8 @@ struct TapList {
   std::vector<TapView> views;
 };
 
-TapList list_taps(const Graph& graph, const ChannelSpaces& spaces, const std::vector<SpaceStatistics>& measured,
-                  TapStage stage) {
+TapList list_taps(const Graph& graph, const ChannelSpaces& spaces,
+                  const std::vector<SpaceStatistics>& measured, TapStage stage) {
   TapList list;
   for (std::size_t s = 0; s < measured.size(); ++s) {
     for (Tap& tap : taps_of(graph, spaces, measured[s].space, stage)) {
@@ -53,12 +53,12 @@ TapList list_taps(const Graph& graph, const ChannelSpaces& spaces, const std::ve
 
 Scorer::Scorer(Model& model, Arena& arena, Stream& stream, ScorerOptions options)
     : model_(model), arena_(arena), stream_(stream), options_(options) {
-  require(options.images >= 1 && options.batch >= 1, "the sample and its batches hold at least one image, got {} and {}",
-          options.images, options.batch);
+  require(options.images >= 1 && options.batch >= 1,
+          "the sample and its batches hold at least one image, got {} and {}", options.images, options.batch);
 }
 
-std::vector<SpaceStatistics> Scorer::measure(std::span<const std::int64_t> spaces, CriterionNeeds needs, bool pairwise,
-                                             BatchSource& sample, std::int64_t round) {
+std::vector<SpaceStatistics> Scorer::measure(std::span<const std::int64_t> spaces, CriterionNeeds needs,
+                                             bool pairwise, BatchSource& sample, std::int64_t round) {
   const ChannelSpaces all(model_.graph());
   std::vector<SpaceStatistics> statistics;
   for (const std::int64_t index : spaces) {
@@ -118,15 +118,16 @@ void Scorer::measure_norm_scales(const ChannelSpaces& spaces, std::vector<SpaceS
     for (const Tap& tap : normalizations_of(model_.graph(), spaces, s.space)) {
       for (const std::int64_t p : model_.layout().of_node[static_cast<std::size_t>(tap.node)]) {
         if (model_.parameters()[static_cast<std::size_t>(p)].spec.kind != ParameterKind::norm_scale) continue;
-        std::vector<double>& scales = s.norm_scales.emplace_back(gathered(model_.read(p, stream_), tap.lanes));
+        std::vector<double>& scales =
+            s.norm_scales.emplace_back(gathered(model_.read(p, stream_), tap.lanes));
         for (double& scale : scales) scale = std::abs(scale);
       }
     }
   }
 }
 
-void Scorer::measure_maps(const ChannelSpaces& spaces, CriterionNeeds needs, bool pairwise, BatchSource& sample,
-                          std::int64_t round, std::vector<SpaceStatistics>& statistics) {
+void Scorer::measure_maps(const ChannelSpaces& spaces, CriterionNeeds needs, bool pairwise,
+                          BatchSource& sample, std::int64_t round, std::vector<SpaceStatistics>& statistics) {
   require(sample.size() >= 1, "there are no images to score with");
   const std::int64_t images = std::min(options_.images, sample.size());
   const std::int64_t batch = std::min(options_.batch, images);

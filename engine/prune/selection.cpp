@@ -21,19 +21,23 @@ bool goes_before(const Ranked& a, const Ranked& b) {
 
 std::int64_t group_of(const SpaceStatistics& s, std::int64_t member) { return member / (s.width / s.groups); }
 
-void check_scores(const SpaceStatistics& statistics, const std::vector<double>& scores, std::size_t expected) {
-  require(scores.size() == expected, "the criterion gave {} scores for the {} channels of '{}'", scores.size(), expected,
-          statistics.name);
+void check_scores(const SpaceStatistics& statistics, const std::vector<double>& scores,
+                  std::size_t expected) {
+  require(scores.size() == expected, "the criterion gave {} scores for the {} channels of '{}'",
+          scores.size(), expected, statistics.name);
   for (const double score : scores) {
-    require(std::isfinite(score), "the criterion gave a score for '{}' that is no finite number: the network's weights or "
-            "maps are not finite", statistics.name);
+    require(std::isfinite(score),
+            "the criterion gave a score for '{}' that is no finite number: the network's weights or "
+            "maps are not finite",
+            statistics.name);
   }
 }
 
 void order_once(const SpaceStatistics& statistics, SpaceScores& space) {
   std::vector<std::vector<Ranked>> groups(static_cast<std::size_t>(statistics.groups));
   for (std::int64_t m = 0; m < statistics.width; ++m) {
-    groups[static_cast<std::size_t>(group_of(statistics, m))].push_back({m, space.scores[static_cast<std::size_t>(m)]});
+    groups[static_cast<std::size_t>(group_of(statistics, m))].push_back(
+        {m, space.scores[static_cast<std::size_t>(m)]});
   }
   for (std::vector<Ranked>& group : groups) std::ranges::sort(group, goes_before);
   const std::size_t turns = groups.front().size();
@@ -94,14 +98,16 @@ SpaceScores scored_space(const SpaceStatistics& statistics, SelectionMode mode, 
 }
 
 std::vector<std::int64_t> kept_members(const SpaceScores& space, std::int64_t remove) {
-  require(remove >= 0 && remove % space.groups == 0 && remove <= static_cast<std::int64_t>(space.order.size()),
-          "'{}' has {} channels in {} groups; {} of them cannot go", space.name, space.width, space.groups, remove);
+  require(
+      remove >= 0 && remove % space.groups == 0 && remove <= static_cast<std::int64_t>(space.order.size()),
+      "'{}' has {} channels in {} groups; {} of them cannot go", space.name, space.width, space.groups,
+      remove);
   return without(space, static_cast<std::size_t>(remove));
 }
 
 std::vector<std::int64_t> kept_members_strict(const SpaceScores& space, std::int64_t k) {
-  require(k >= 0 && k % space.groups == 0 && k <= space.width, "'{}' has {} channels in {} groups; {} cannot go",
-          space.name, space.width, space.groups, k);
+  require(k >= 0 && k % space.groups == 0 && k <= space.width,
+          "'{}' has {} channels in {} groups; {} cannot go", space.name, space.width, space.groups, k);
   const std::int64_t turns = k / space.groups;
   if (turns == 0) return without(space, 0);
   // Each group has its own threshold, the score at turn K; all lose as many as the group that loses fewest.

@@ -31,7 +31,8 @@ SpaceStatistics restricted(const SpaceStatistics& all, const std::vector<std::in
   part.redundancy.clear();
   if (all.redundancy.empty()) return part;
   require(static_cast<std::int64_t>(all.pairwise.size()) == all.width * all.width,
-          "the redundancy among the remaining channels of '{}' needs the correlation of every pair", all.name);
+          "the redundancy among the remaining channels of '{}' needs the correlation of every pair",
+          all.name);
   for (const std::int64_t a : members) {
     double sum = 0;
     for (const std::int64_t b : members) {

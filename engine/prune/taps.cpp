@@ -35,7 +35,8 @@ NodeId next_node(const Graph& graph, const ChannelSpaces& spaces, std::int64_t s
   return next;
 }
 
-NodeId walk(const Graph& graph, const ChannelSpaces& spaces, std::int64_t space, NodeId producer, TapStage stage) {
+NodeId walk(const Graph& graph, const ChannelSpaces& spaces, std::int64_t space, NodeId producer,
+            TapStage stage) {
   if (stage == TapStage::conv) return producer;
   const OpStage wanted = stage == TapStage::relu ? OpStage::activation : OpStage::normalization;
   NodeId node = producer;
@@ -65,7 +66,8 @@ std::vector<Tap> taps_at(const Graph& graph, const ChannelSpaces& spaces, std::i
 
 }  // namespace
 
-std::vector<Tap> taps_of(const Graph& graph, const ChannelSpaces& spaces, std::int64_t space, TapStage stage) {
+std::vector<Tap> taps_of(const Graph& graph, const ChannelSpaces& spaces, std::int64_t space,
+                         TapStage stage) {
   std::vector<NodeId> nodes;
   for (const SpaceProducer& producer : spaces.space(space).producers) {
     nodes.push_back(walk(graph, spaces, space, producer.node, stage));

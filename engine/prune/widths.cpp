@@ -14,7 +14,8 @@ namespace {
 constexpr double kRoundingSlack = 1e-9;
 
 std::int64_t nearest_multiple(double value, std::int64_t unit) {
-  return static_cast<std::int64_t>(std::floor(value / static_cast<double>(unit) + 0.5 + kRoundingSlack)) * unit;
+  return static_cast<std::int64_t>(std::floor(value / static_cast<double>(unit) + 0.5 + kRoundingSlack)) *
+         unit;
 }
 
 std::int64_t ceil_multiple(double value, std::int64_t unit) {
@@ -39,14 +40,22 @@ std::int64_t WidthTracker::lowest(const SpaceScores& space) const {
   return std::min(space.width, align_up(options_.min_channels, granule(space)));
 }
 
-std::vector<WidthStep> WidthTracker::propose(std::span<const SpaceScores> spaces, std::span<const double> rates,
-                                             std::int64_t round, double scale) const {
-  require(rates.size() == spaces.size(), "expected {} rates, one a layer, got {}", spaces.size(), rates.size());
+// A space may appear only when others have shrunk: a depthwise convolution of one channel is a dense one.
+WidthTracker::Tracked WidthTracker::tracked_of(const SpaceScores& space) const {
+  const auto known = spaces_.find(space.name);
+  const auto width = static_cast<double>(space.width);
+  return known == spaces_.end() ? Tracked{width, width} : known->second;
+}
+
+std::vector<WidthStep> WidthTracker::propose(std::span<const SpaceScores> spaces,
+                                             std::span<const double> rates, std::int64_t round,
+                                             double scale) const {
+  require(rates.size() == spaces.size(), "expected {} rates, one a layer, got {}", spaces.size(),
+          rates.size());
   std::vector<WidthStep> steps;
   for (std::size_t l = 0; l < spaces.size(); ++l) {
     const SpaceScores& space = spaces[l];
-    const auto tracked = spaces_.find(space.name);
-    require(tracked != spaces_.end(), "'{}' was not among the layers to prune when the run began", space.name);
+    const Tracked tracked = tracked_of(space);
     require(rates[l] >= 0 && rates[l] <= 1, "the rate of '{}' lies in [0, 1], got {}", space.name, rates[l]);
     const auto present = static_cast<double>(space.width);
     const bool carry = options_.rounding == Rounding::carry;
@@ -54,12 +63,12 @@ std::vector<WidthStep> WidthTracker::propose(std::span<const SpaceScores> spaces
     WidthStep step;
     step.before = space.width;
     if (options_.mode == WidthMode::cumulative) {
-      step.target = tracked->second.initial *
-                    (1.0 - rates[l] * static_cast<double>(round) / static_cast<double>(rounds_));
-      step.target = std::min(step.target, tracked->second.target);
+      step.target =
+          tracked.initial * (1.0 - rates[l] * static_cast<double>(round) / static_cast<double>(rounds_));
+      step.target = std::min(step.target, tracked.target);
     } else {
       const double kept = scale == 1 ? 1.0 - rates[l] : std::pow(1.0 - rates[l], scale);
-      step.target = (carry ? tracked->second.target : present) * kept;
+      step.target = (carry ? tracked.target : present) * kept;
     }
     const std::int64_t unit = granule(space);
     if (carry) {
@@ -79,7 +88,10 @@ std::vector<WidthStep> WidthTracker::propose(std::span<const SpaceScores> spaces
 }
 
 void WidthTracker::accept(std::span<const SpaceScores> spaces, std::span<const WidthStep> steps) {
-  for (std::size_t l = 0; l < spaces.size(); ++l) spaces_.at(spaces[l].name).target = steps[l].target;
+  for (std::size_t l = 0; l < spaces.size(); ++l) {
+    Tracked& tracked = spaces_[spaces[l].name] = tracked_of(spaces[l]);
+    tracked.target = steps[l].target;
+  }
 }
 
 void WidthTracker::save(StateWriter writer) const {
@@ -101,7 +113,8 @@ void WidthTracker::restore(const StateReader& reader) {
   const auto& initial = reader.get<std::vector<double>>("initial");
   const auto& target = reader.get<std::vector<double>>("target");
   require(names.size() == initial.size() && names.size() == target.size(),
-          "the stored widths are damaged: {} names, {} and {} widths", names.size(), initial.size(), target.size());
+          "the stored widths are damaged: {} names, {} and {} widths", names.size(), initial.size(),
+          target.size());
   spaces_.clear();
   for (std::size_t i = 0; i < names.size(); ++i) spaces_[names[i]] = {initial[i], target[i]};
 }

@@ -10,14 +10,17 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr std::int64_t kPixelsPerBlock = 1024;
-constexpr std::uint32_t kAugmentation = 3;  // the purpose that separates these numbers from others of one seed
+constexpr std::uint32_t kAugmentation =
+    3;  // the purpose that separates these numbers from others of one seed
 
 // One block a stretch of one image's pixels, one thread a pixel: neighbours read neighbouring bytes and write
-// neighbouring pixels. The offsets are the same for the whole image and cheap enough to be found by every thread.
+// neighbouring pixels. The offsets are the same for the whole image and cheap enough to be found by every
+// thread.
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
-    augment_kernel(T* out, const std::uint8_t* source, const std::int32_t* samples, const std::uint32_t* epoch,
-                   const __grid_constant__ AugmentOptions options, std::int64_t blocks_an_image) {
+    augment_kernel(T* out, const std::uint8_t* source, const std::int32_t* samples,
+                   const std::uint32_t* epoch, const __grid_constant__ AugmentOptions options,
+                   std::int64_t blocks_an_image) {
   const std::int64_t image = block_index() / blocks_an_image;
   const std::int64_t sample = samples != nullptr ? samples[image] : image;
   const std::int64_t free_rows = options.height + 2 * options.padding - options.out_height;
@@ -78,8 +81,8 @@ Status augment(void* out, const std::uint8_t* source, const std::int32_t* sample
              "the crop is larger than the padded image");
   if (check.failed()) return check.status();
   check.product("out", count, options.out_height * options.out_width);
-  check.map("out", out, size_of(options.type), count * options.out_height * options.out_width, options.channels,
-            options.ld);
+  check.map("out", out, size_of(options.type), count * options.out_height * options.out_width,
+            options.channels, options.ld);
   if (count > 0) check.pointer("source", source);
   if (check.failed()) return check.status();
   const std::int64_t blocks_an_image = ceil_div(options.out_height * options.out_width, kPixelsPerBlock);

@@ -34,8 +34,8 @@ __global__ void __launch_bounds__(kThreads)
     const std::int64_t position = line - row * segment.middle;
     const std::int64_t source_row = segment.rows != nullptr ? segment.rows[row] : row;
     const std::int64_t group = segment.row_group != nullptr ? segment.row_group[row] : 0;
-    const Element* in =
-        static_cast<const Element*>(segment.in) + (source_row * segment.middle + position) * segment.in_columns;
+    const Element* in = static_cast<const Element*>(segment.in) +
+                        (source_row * segment.middle + position) * segment.in_columns;
     Element* out = static_cast<Element*>(segment.out) + line * segment.out_stride;
     const std::int32_t* columns =
         segment.columns != nullptr ? segment.columns + group * segment.out_columns : nullptr;
@@ -58,7 +58,9 @@ Status channel_gather(const GatherSegment* segments, std::int64_t num_segments, 
   if (num_segments > 0) check.pointer("segments", segments);
   for (std::int64_t i = 0; !check.failed() && i < num_segments; ++i) {
     const GatherSegment& segment = segments[i];
-    check.size("out_rows", segment.out_rows).size("middle", segment.middle).size("in_columns", segment.in_columns);
+    check.size("out_rows", segment.out_rows)
+        .size("middle", segment.middle)
+        .size("in_columns", segment.in_columns);
     check.size("out_columns", segment.out_columns).product("out", segment.out_rows, segment.middle);
     if (check.failed()) break;
     check.map("out", segment.out, element_bytes, segment.out_rows * segment.middle, segment.out_columns,
@@ -66,13 +68,16 @@ Status channel_gather(const GatherSegment* segments, std::int64_t num_segments, 
     check.that(segment.columns != nullptr || segment.out_columns <= segment.in_columns,
                "out_columns " + std::to_string(segment.out_columns) + " is more than in_columns " +
                    std::to_string(segment.in_columns) + ", with no table of columns");
-    check.that(segment.row_group == nullptr || segment.columns != nullptr, "row_group without a table of columns");
+    check.that(segment.row_group == nullptr || segment.columns != nullptr,
+               "row_group without a table of columns");
     if (lines_of(segment) > 0 && segment.out_columns > 0) check.pointer("in", segment.in);
     check.aligned("in", segment.in, element_bytes);
   }
   if (check.failed()) return check.status();
   const auto blocks = [](const GatherSegment& segment) {
-    return segment.out_stride > 0 && segment.out != nullptr ? ceil_div(lines_of(segment), lines_a_block(segment)) : 0;
+    return segment.out_stride > 0 && segment.out != nullptr
+               ? ceil_div(lines_of(segment), lines_a_block(segment))
+               : 0;
   };
   const auto run = [&](auto kernel) {
     return launch_segments("channel_gather", kernel, segments, num_segments, blocks, kThreads, stream);

@@ -33,7 +33,8 @@ __global__ void __launch_bounds__(kTileThreads)
 
 }  // namespace
 
-Status channel_moments(const ChannelMoments& moments, const void* maps, const MapShape& shape, StreamHandle stream) {
+Status channel_moments(const ChannelMoments& moments, const void* maps, const MapShape& shape,
+                       StreamHandle stream) {
   Check check("channel_moments");
   check_map_shape(check, "maps", maps, shape);
   if (check.failed()) return check.status();
@@ -41,8 +42,9 @@ Status channel_moments(const ChannelMoments& moments, const void* maps, const Ma
   return with_type(shape.type, [&]<typename T>() -> Status {
     const auto run = [&](auto kernel, int width) {
       const RowTiling tiling = tile_rows(shape.positions, shape.channels, width, 1, 1);
-      return launch("channel_moments", kernel, {shape.images * tiling.column_blocks, 1, 1}, kTileThreads, 0, stream,
-                    moments, static_cast<const T*>(maps), shape.positions, shape.channels, shape.ld, tiling);
+      return launch("channel_moments", kernel, {shape.images * tiling.column_blocks, 1, 1}, kTileThreads, 0,
+                    stream, moments, static_cast<const T*>(maps), shape.positions, shape.channels, shape.ld,
+                    tiling);
     };
     if (rows_aligned(maps, shape.ld, sizeof(T))) {
       return run(&channel_moments_kernel<T, true>, kPackWidth<T, true>);

@@ -51,7 +51,8 @@ struct Constant {
 
 template <typename T, bool kAligned, typename Operation>
 __global__ void __launch_bounds__(kTileThreads)
-    elementwise_kernel(T* out, const T* a, const T* b, Operation operation, std::int64_t ld, RowTiling tiling) {
+    elementwise_kernel(T* out, const T* a, const T* b, Operation operation, std::int64_t ld,
+                       RowTiling tiling) {
   constexpr int kWidth = kPackWidth<T, kAligned>;
   const RowPosition at = row_position<kWidth>(tiling);
   const std::int64_t valid = tiling.channels - at.channel;
@@ -124,7 +125,8 @@ __global__ void __launch_bounds__(kTileThreads)
 bool check_shape(Check& check, const ElementwiseShape& shape, std::initializer_list<const void*> maps) {
   check.type(shape.type).size("rows", shape.rows).size("channels", shape.channels);
   if (check.failed()) return false;
-  for (const void* map : maps) check.map("map", map, size_of(shape.type), shape.rows, shape.channels, shape.ld);
+  for (const void* map : maps)
+    check.map("map", map, size_of(shape.type), shape.rows, shape.channels, shape.ld);
   return !check.failed() && shape.rows > 0 && shape.channels > 0;
 }
 
@@ -132,14 +134,14 @@ template <typename Operation>
 Status run(const char* name, void* out, const void* a, const void* b, Operation operation,
            const ElementwiseShape& shape, StreamHandle stream) {
   const std::int64_t bytes = size_of(shape.type);
-  const bool aligned =
-      rows_aligned(out, shape.ld, bytes) && rows_aligned(a, shape.ld, bytes) && rows_aligned(b, shape.ld, bytes);
+  const bool aligned = rows_aligned(out, shape.ld, bytes) && rows_aligned(a, shape.ld, bytes) &&
+                       rows_aligned(b, shape.ld, bytes);
   return with_type(shape.type, [&]<typename T>() -> Status {
     const auto go = [&](auto kernel, int width) {
       const RowTiling tiling = tile_rows(shape.rows, shape.channels, width, kRowsAThread, kManyBlocks);
       return launch(name, kernel, {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0, stream,
-                    static_cast<T*>(out), static_cast<const T*>(a), static_cast<const T*>(b), operation, shape.ld,
-                    tiling);
+                    static_cast<T*>(out), static_cast<const T*>(a), static_cast<const T*>(b), operation,
+                    shape.ld, tiling);
     };
     return aligned ? go(&elementwise_kernel<T, true, Operation>, kPackWidth<T, true>)
                    : go(&elementwise_kernel<T, false, Operation>, 1);
@@ -148,7 +150,8 @@ Status run(const char* name, void* out, const void* a, const void* b, Operation 
 
 }  // namespace
 
-Status add(void* out, const void* a, const void* b, bool relu, const ElementwiseShape& shape, StreamHandle stream) {
+Status add(void* out, const void* a, const void* b, bool relu, const ElementwiseShape& shape,
+           StreamHandle stream) {
   Check check("add");
   if (!check_shape(check, shape, {out, a, b})) return check.status();
   return run("add", out, a, b, Add{relu}, shape, stream);
@@ -166,7 +169,8 @@ Status relu(void* y, const void* x, const ElementwiseShape& shape, StreamHandle 
   return run("relu", y, x, nullptr, Relu{}, shape, stream);
 }
 
-Status relu_backward(void* dx, const void* dy, const void* y, const ElementwiseShape& shape, StreamHandle stream) {
+Status relu_backward(void* dx, const void* dy, const void* y, const ElementwiseShape& shape,
+                     StreamHandle stream) {
   Check check("relu_backward");
   if (!check_shape(check, shape, {dx, dy, y})) return check.status();
   return run("relu_backward", dx, dy, y, ReluGradient{}, shape, stream);
@@ -224,8 +228,8 @@ Status find_nonfinite(std::int32_t* flag, const void* x, const ElementwiseShape&
   return with_type(shape.type, [&]<typename T>() -> Status {
     const auto go = [&](auto kernel, int width) {
       const RowTiling tiling = tile_rows(shape.rows, shape.channels, width, 8, kManyBlocks);
-      return launch("find_nonfinite", kernel, {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0,
-                    stream, flag, static_cast<const T*>(x), shape.ld, tiling);
+      return launch("find_nonfinite", kernel, {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads,
+                    0, stream, flag, static_cast<const T*>(x), shape.ld, tiling);
     };
     return rows_aligned(x, shape.ld, sizeof(T)) ? go(&find_nonfinite_kernel<T, true>, kPackWidth<T, true>)
                                                 : go(&find_nonfinite_kernel<T, false>, 1);

@@ -22,8 +22,8 @@ struct AbsoluteMax {
   }
 };
 
-// Folds a contiguous row with the lanes of a warp: scalars up to the first 16-byte boundary, packs, scalars again.
-// Every position of a pack has its own running value, which keeps the chains short.
+// Folds a contiguous row with the lanes of a warp: scalars up to the first 16-byte boundary, packs, scalars
+// again. Every position of a pack has its own running value, which keeps the chains short.
 template <typename T, typename Fold>
 __device__ __forceinline__ void fold_row(const T* row, std::int64_t size, Fold fold,
                                          float (&running)[kPackWidth<T, true>]) {
@@ -49,8 +49,7 @@ __global__ void __launch_bounds__(kFiltersPerBlock* kWarpSize)
     filter_norm_kernel(const __grid_constant__ SegmentTable<FilterNormSegment> table, bool per_weight) {
   const int index = find_segment(table, block_index());
   const FilterNormSegment& segment = table.segments[index];
-  const std::int64_t filter =
-      (block_index() - table.first_block[index]) * kFiltersPerBlock + warp_index();
+  const std::int64_t filter = (block_index() - table.first_block[index]) * kFiltersPerBlock + warp_index();
   if (filter >= segment.num_filters) return;  // the whole warp leaves; no barrier follows
   constexpr int kWidth = kPackWidth<T, true>;
   const T* row = static_cast<const T*>(segment.filters) + filter * segment.filter_size;
@@ -97,14 +96,18 @@ Status filter_norm(const FilterNormSegment* segments, std::int64_t num_segments,
   };
   return with_type(type, [&]<typename T>() -> Status {
     const auto run = [&](auto kernel) {
-      return launch_segments("filter_norm", kernel, segments, num_segments, blocks, kFiltersPerBlock * kWarpSize,
-                             stream, per_weight);
+      return launch_segments("filter_norm", kernel, segments, num_segments, blocks,
+                             kFiltersPerBlock * kWarpSize, stream, per_weight);
     };
     switch (kind) {
-      case NormKind::l1: return run(&filter_norm_kernel<T, NormKind::l1>);
-      case NormKind::l2: return run(&filter_norm_kernel<T, NormKind::l2>);
-      case NormKind::l2_squared: return run(&filter_norm_kernel<T, NormKind::l2_squared>);
-      case NormKind::max: return run(&filter_norm_kernel<T, NormKind::max>);
+      case NormKind::l1:
+        return run(&filter_norm_kernel<T, NormKind::l1>);
+      case NormKind::l2:
+        return run(&filter_norm_kernel<T, NormKind::l2>);
+      case NormKind::l2_squared:
+        return run(&filter_norm_kernel<T, NormKind::l2_squared>);
+      case NormKind::max:
+        return run(&filter_norm_kernel<T, NormKind::max>);
     }
     return Status::invalid("filter_norm: unknown kind of norm");
   });

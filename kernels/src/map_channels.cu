@@ -8,12 +8,13 @@ namespace secateur::kernels {
 namespace {
 
 constexpr std::int64_t kManyBlocks = std::int64_t{1} << 24;
-constexpr std::int64_t kRowsAThread = 8;  // a thread keeps its channel, whose indices it reads once for all its rows
+constexpr std::int64_t kRowsAThread =
+    8;  // a thread keeps its channel, whose indices it reads once for all its rows
 
 template <typename T>
 __global__ void __launch_bounds__(kTileThreads)
-    gather_channels_kernel(T* out, const T* x, const std::int32_t* table, std::int64_t out_ld, std::int64_t ld,
-                           RowTiling tiling) {
+    gather_channels_kernel(T* out, const T* x, const std::int32_t* table, std::int64_t out_ld,
+                           std::int64_t ld, RowTiling tiling) {
   const RowPosition at = row_position<1>(tiling);
   if (at.channel >= tiling.channels) return;
   const std::int64_t source = table[at.channel];
@@ -40,8 +41,8 @@ __global__ void __launch_bounds__(kTileThreads)
 
 template <typename T>
 __global__ void __launch_bounds__(kTileThreads)
-    scatter_add_channels_kernel(T* out, const T* x, const std::int32_t* table, std::int64_t out_ld, std::int64_t ld,
-                                RowTiling tiling) {
+    scatter_add_channels_kernel(T* out, const T* x, const std::int32_t* table, std::int64_t out_ld,
+                                std::int64_t ld, RowTiling tiling) {
   const RowPosition at = row_position<1>(tiling);
   if (at.channel >= tiling.channels) return;
   const std::int64_t target = table[at.channel];
@@ -73,9 +74,9 @@ Status gather_channels(void* out, const void* x, const std::int32_t* table, cons
   if (!check_call(check, out, x, table, 0, shape)) return check.status();
   return with_type(shape.type, [&]<typename T>() -> Status {
     const RowTiling tiling = tile_rows(shape.rows, shape.out_channels, 1, kRowsAThread, kManyBlocks);
-    return launch("gather_channels", &gather_channels_kernel<T>, {tiling.row_blocks * tiling.column_blocks, 1, 1},
-                  kTileThreads, 0, stream, static_cast<T*>(out), static_cast<const T*>(x), table, shape.out_ld,
-                  shape.ld, tiling);
+    return launch("gather_channels", &gather_channels_kernel<T>,
+                  {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0, stream,
+                  static_cast<T*>(out), static_cast<const T*>(x), table, shape.out_ld, shape.ld, tiling);
   });
 }
 
@@ -95,14 +96,15 @@ Status scatter_add_channels(void* out, const void* x, const std::int32_t* table,
                             const ChannelsShape& shape, StreamHandle stream) {
   Check check("scatter_add_channels");
   check.size("num_sources", num_sources);
-  check.that(num_sources <= shape.out_channels, "more sources than channels to add to, so that some would meet");
+  check.that(num_sources <= shape.out_channels,
+             "more sources than channels to add to, so that some would meet");
   if (check.failed() || !check_call(check, out, x, table, num_sources, shape)) return check.status();
   if (num_sources == 0) return Status::success();
   return with_type(shape.type, [&]<typename T>() -> Status {
     const RowTiling tiling = tile_rows(shape.rows, num_sources, 1, kRowsAThread, kManyBlocks);
     return launch("scatter_add_channels", &scatter_add_channels_kernel<T>,
-                  {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0, stream, static_cast<T*>(out),
-                  static_cast<const T*>(x), table, shape.out_ld, shape.ld, tiling);
+                  {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0, stream,
+                  static_cast<T*>(out), static_cast<const T*>(x), table, shape.out_ld, shape.ld, tiling);
   });
 }
 

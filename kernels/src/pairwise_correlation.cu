@@ -8,10 +8,11 @@
 namespace secateur::kernels {
 namespace {
 
-constexpr int kTile = 64;       // channels of a tile of the matrix
+constexpr int kTile = 64;  // channels of a tile of the matrix
 constexpr int kThreads = 256;
-constexpr int kChunk = 32;      // positions in shared memory at once
-constexpr int kStride = kTile + 8;  // of a row in shared memory: off the banks of the row before, and still 16-byte aligned
+constexpr int kChunk = 32;  // positions in shared memory at once
+constexpr int kStride =
+    kTile + 8;  // of a row in shared memory: off the banks of the row before, and still 16-byte aligned
 constexpr int kTileElements = kTile * kTile;
 constexpr std::int64_t kWantedBlocks = 512;
 constexpr int kSumThreads = 256;
@@ -59,8 +60,8 @@ __device__ __forceinline__ float reduce_kind(float rho, CorrelationKind kind) {
 template <typename T, int kWidth>
 class ChunkLoader {
  public:
-  __device__ __forceinline__ ChunkLoader(const Maps& maps, const T* data, std::int64_t image, std::int64_t tile,
-                                         float factor)
+  __device__ __forceinline__ ChunkLoader(const Maps& maps, const T* data, std::int64_t image,
+                                         std::int64_t tile, float factor)
       : data_(data + image * maps.positions * maps.ld),
         ld_(maps.ld),
         channel_(tile * kTile + lane() * kWidth),
@@ -73,7 +74,8 @@ class ChunkLoader {
 
   // Standardised values of positions first .. first + kChunk - 1; zeros past the last position and channel.
   template <typename Element, int N>
-  __device__ __forceinline__ void load(Shared<Element, N>& tile, std::int64_t first, std::int64_t positions) const {
+  __device__ __forceinline__ void load(Shared<Element, N>& tile, std::int64_t first,
+                                       std::int64_t positions) const {
     constexpr int kRowsAtOnce = kThreads / (kTile / kWidth);
 #pragma unroll
     for (int row = 0; row < kChunk; row += kRowsAtOnce) {
@@ -156,8 +158,8 @@ __global__ void __launch_bounds__(kThreads)
 // The same on tensor cores: 8 warps, each 16 rows and 32 columns of the pair of tiles.
 template <typename T, bool kAligned>
 __global__ void __launch_bounds__(kThreads)
-    correlation_tensor_core_kernel(float* parts, const T* data, Maps maps, CorrelationKind kind, std::int64_t tiles,
-                                   std::int64_t pairs, std::int64_t splits) {
+    correlation_tensor_core_kernel(float* parts, const T* data, Maps maps, CorrelationKind kind,
+                                   std::int64_t tiles, std::int64_t pairs, std::int64_t splits) {
   constexpr int kWidth = kPackWidth<T, kAligned>;
   constexpr int kColumns = 2;  // fragments of a warp, side by side
   alignas(32) __shared__ Shared<Half, kChunk * kStride> left;
@@ -268,13 +270,14 @@ Status run(const Outputs& out, const T* data, const MapShape& shape, float* work
   const Maps maps{mean, inverse, shape.images, shape.positions, shape.channels, shape.ld};
   Status status = launch_standardise<T, kAligned>(mean, inverse, data, shape, stream);
   if (!status.ok()) return status;
-  auto kernel = out.arithmetic == CorrelationArithmetic::tensor_core ? &correlation_tensor_core_kernel<T, kAligned>
-                                                                     : &correlation_kernel<T, kAligned>;
-  status = launch("pairwise_correlation", kernel, {splits * pairs, 1, 1}, kThreads, 0, stream, parts, data, maps,
-                  out.kind, tiles, pairs, splits);
+  auto kernel = out.arithmetic == CorrelationArithmetic::tensor_core
+                    ? &correlation_tensor_core_kernel<T, kAligned>
+                    : &correlation_kernel<T, kAligned>;
+  status = launch("pairwise_correlation", kernel, {splits * pairs, 1, 1}, kThreads, 0, stream, parts, data,
+                  maps, out.kind, tiles, pairs, splits);
   if (!status.ok()) return status;
-  return launch("pairwise_correlation", &correlation_finish_kernel, {pairs, 1, 1}, kThreads, 0, stream, out.matrix,
-                out.constant_images, parts, maps, tiles, pairs, splits);
+  return launch("pairwise_correlation", &correlation_finish_kernel, {pairs, 1, 1}, kThreads, 0, stream,
+                out.matrix, out.constant_images, parts, maps, tiles, pairs, splits);
 }
 
 }  // namespace
@@ -296,8 +299,8 @@ Status pairwise_correlation(float* matrix, double* constant_images, const void* 
   if (shape.images == 0 || shape.channels == 0) return Status::success();
   const std::int64_t needed = pairwise_correlation_workspace(shape);
   check.pointer("matrix", matrix).pointer("workspace", workspace).aligned("workspace", workspace, 32);
-  check.that(workspace_bytes >= needed, "workspace has " + std::to_string(workspace_bytes) + " bytes, needs " +
-                                            std::to_string(needed));
+  check.that(workspace_bytes >= needed,
+             "workspace has " + std::to_string(workspace_bytes) + " bytes, needs " + std::to_string(needed));
   if (check.failed()) return check.status();
   const Outputs out{matrix, constant_images, kind, arithmetic};
   auto* scratch = static_cast<float*>(workspace);
@@ -313,8 +316,8 @@ Status correlation_row_sums(double* sums, const float* matrix, std::int64_t chan
   check.size("channels", channels).product("matrix", channels, channels);
   if (channels > 0) check.pointer("sums", sums).pointer("matrix", matrix);
   if (check.failed()) return check.status();
-  return launch("correlation_row_sums", &correlation_row_sums_kernel, {channels, 1, 1}, kSumThreads, 0, stream, sums,
-                matrix, channels);
+  return launch("correlation_row_sums", &correlation_row_sums_kernel, {channels, 1, 1}, kSumThreads, 0,
+                stream, sums, matrix, channels);
 }
 
 }  // namespace secateur::kernels

@@ -10,12 +10,14 @@ namespace {
 
 // The shape with what follows from it.
 struct Geometry : PoolShape {
-  explicit Geometry(const PoolShape& shape) : PoolShape(shape), rows(shape.out_height()), columns(shape.out_width()) {}
-  std::int64_t rows;     // of the output map
+  explicit Geometry(const PoolShape& shape)
+      : PoolShape(shape), rows(shape.out_height()), columns(shape.out_width()) {}
+  std::int64_t rows;  // of the output map
   std::int64_t columns;
 };
 
-// A position of a map as image, row and column. Positions are walked by RowTiling: rows of the tiling are positions.
+// A position of a map as image, row and column. Positions are walked by RowTiling: rows of the tiling are
+// positions.
 struct Pixel {
   std::int64_t image;
   int h;
@@ -59,8 +61,8 @@ __global__ void __launch_bounds__(kTileThreads)
         const int w = pixel.w * shape.stride_width - shape.padding_width + s;
         if (w < 0 || w >= shape.width) continue;
         float values[kWidth];
-        load_pack<T, kWidth>(x + ((pixel.image * shape.height + h) * shape.width + w) * shape.ld + at.channel, valid,
-                             values);
+        load_pack<T, kWidth>(x + ((pixel.image * shape.height + h) * shape.width + w) * shape.ld + at.channel,
+                             valid, values);
 #pragma unroll
         for (int i = 0; i < kWidth; ++i) {
           const bool better = values[i] > best[i] || (is_nan(values[i]) && !is_nan(best[i]));
@@ -94,12 +96,12 @@ __global__ void __launch_bounds__(kTileThreads)
     float sum[kWidth] = {};
     const int last_h = last_window(pixel.h, shape.padding_height, shape.stride_height, shape.rows);
     const int last_w = last_window(pixel.w, shape.padding_width, shape.stride_width, shape.columns);
-    for (int h = first_window(pixel.h, shape.padding_height, shape.kernel_height, shape.stride_height); h <= last_h;
-         ++h) {
+    for (int h = first_window(pixel.h, shape.padding_height, shape.kernel_height, shape.stride_height);
+         h <= last_h; ++h) {
       const int top = h * shape.stride_height - shape.padding_height;
       const int r = pixel.h - top;
-      for (int w = first_window(pixel.w, shape.padding_width, shape.kernel_width, shape.stride_width); w <= last_w;
-           ++w) {
+      for (int w = first_window(pixel.w, shape.padding_width, shape.kernel_width, shape.stride_width);
+           w <= last_w; ++w) {
         const int left = w * shape.stride_width - shape.padding_width;
         const int place = r * shape.kernel_width + pixel.w - left;
         const std::int64_t out = (pixel.image * shape.rows + h) * shape.columns + w;
@@ -110,8 +112,9 @@ __global__ void __launch_bounds__(kTileThreads)
 #pragma unroll
           for (int i = 0; i < kWidth; ++i) sum[i] += i < valid && chosen[i] == place ? values[i] : 0.0F;
         } else {
-          const int inside = (least(top + shape.kernel_height, static_cast<int>(shape.height)) - greatest(top, 0)) *
-                             (least(left + shape.kernel_width, static_cast<int>(shape.width)) - greatest(left, 0));
+          const int inside =
+              (least(top + shape.kernel_height, static_cast<int>(shape.height)) - greatest(top, 0)) *
+              (least(left + shape.kernel_width, static_cast<int>(shape.width)) - greatest(left, 0));
           const float share =
               1.0F / static_cast<float>(count_padding ? shape.kernel_height * shape.kernel_width : inside);
 #pragma unroll
@@ -141,14 +144,15 @@ __global__ void __launch_bounds__(kTileThreads)
         const int w = pixel.w * shape.stride_width - shape.padding_width + s;
         if (w < 0 || w >= shape.width) continue;
         float values[kWidth];
-        load_pack<T, kWidth>(x + ((pixel.image * shape.height + h) * shape.width + w) * shape.ld + at.channel, valid,
-                             values);
+        load_pack<T, kWidth>(x + ((pixel.image * shape.height + h) * shape.width + w) * shape.ld + at.channel,
+                             valid, values);
         inside += 1;
 #pragma unroll
         for (int i = 0; i < kWidth; ++i) sum[i] += values[i];
       }
     }
-    const float share = 1.0F / static_cast<float>(count_padding ? shape.kernel_height * shape.kernel_width : inside);
+    const float share =
+        1.0F / static_cast<float>(count_padding ? shape.kernel_height * shape.kernel_width : inside);
 #pragma unroll
     for (int i = 0; i < kWidth; ++i) sum[i] *= share;
     store_pack<T, kWidth>(y + row * shape.out_ld + at.channel, valid, sum);
@@ -181,8 +185,8 @@ __global__ void __launch_bounds__(kTileThreads)
 
 template <typename T, bool kAligned>
 __global__ void __launch_bounds__(kTileThreads)
-    global_average_backward_kernel(T* dx, const T* dy, std::int64_t positions, std::int64_t ld, std::int64_t out_ld,
-                                   RowTiling tiling) {
+    global_average_backward_kernel(T* dx, const T* dy, std::int64_t positions, std::int64_t ld,
+                                   std::int64_t out_ld, RowTiling tiling) {
   constexpr int kWidth = kPackWidth<T, kAligned>;
   const RowPosition at = row_position<kWidth>(tiling);
   const std::int64_t valid = tiling.channels - at.channel;
@@ -224,8 +228,9 @@ bool check_pool(Check& check, const void* x, const void* y, const PoolShape& sha
 
 // Calls function.operator()<T, kAligned>(tiling) over `rows` positions.
 template <typename Function>
-Status with_tiling(DType type, const void* a, std::int64_t a_ld, const void* b, std::int64_t b_ld, std::int64_t rows,
-                   std::int64_t channels, std::int64_t max_row_blocks, Function&& function) {
+Status with_tiling(DType type, const void* a, std::int64_t a_ld, const void* b, std::int64_t b_ld,
+                   std::int64_t rows, std::int64_t channels, std::int64_t max_row_blocks,
+                   Function&& function) {
   return with_type(type, [&]<typename T>() -> Status {
     const auto tiling = [&](int width) { return tile_rows(rows, channels, width, 4, max_row_blocks); };
     if (rows_aligned(a, a_ld, sizeof(T)) && rows_aligned(b, b_ld, sizeof(T))) {
@@ -242,14 +247,15 @@ Status pool_backward(void* dx, const void* dy, const std::uint8_t* choice, bool 
                      [&]<typename T, bool kAligned>(const RowTiling& tiling) -> Status {
                        auto kernel = max ? &pool_backward_kernel<T, kAligned, true>
                                          : &pool_backward_kernel<T, kAligned, false>;
-                       return launch("pool_backward", kernel, {tiling.row_blocks * tiling.column_blocks, 1, 1},
-                                     kTileThreads, 0, stream, static_cast<T*>(dx), static_cast<const T*>(dy), choice,
+                       return launch("pool_backward", kernel,
+                                     {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0,
+                                     stream, static_cast<T*>(dx), static_cast<const T*>(dy), choice,
                                      count_padding, Geometry(shape), tiling);
                      });
 }
 
-bool check_global(Check& check, const void* x, const void* y, DType type, std::int64_t images, std::int64_t positions,
-                  std::int64_t channels, std::int64_t ld, std::int64_t out_ld) {
+bool check_global(Check& check, const void* x, const void* y, DType type, std::int64_t images,
+                  std::int64_t positions, std::int64_t channels, std::int64_t ld, std::int64_t out_ld) {
   check.type(type).size("images", images).positive("positions", positions).size("channels", channels);
   check.product("map", images, positions);
   if (check.failed()) return false;
@@ -269,8 +275,9 @@ Status max_pool(void* y, std::uint8_t* choice, const void* x, const PoolShape& s
   return with_tiling(shape.type, x, shape.ld, y, shape.out_ld, rows, shape.channels, kManyBlocks,
                      [&]<typename T, bool kAligned>(const RowTiling& tiling) -> Status {
                        return launch("max_pool", &max_pool_kernel<T, kAligned>,
-                                     {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0, stream,
-                                     static_cast<T*>(y), choice, static_cast<const T*>(x), Geometry(shape), tiling);
+                                     {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0,
+                                     stream, static_cast<T*>(y), choice, static_cast<const T*>(x),
+                                     Geometry(shape), tiling);
                      });
 }
 
@@ -290,8 +297,9 @@ Status average_pool(void* y, const void* x, bool count_padding, const PoolShape&
   return with_tiling(shape.type, x, shape.ld, y, shape.out_ld, rows, shape.channels, kManyBlocks,
                      [&]<typename T, bool kAligned>(const RowTiling& tiling) -> Status {
                        return launch("average_pool", &average_pool_kernel<T, kAligned>,
-                                     {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0, stream,
-                                     static_cast<T*>(y), static_cast<const T*>(x), count_padding, Geometry(shape), tiling);
+                                     {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0,
+                                     stream, static_cast<T*>(y), static_cast<const T*>(x), count_padding,
+                                     Geometry(shape), tiling);
                      });
 }
 
@@ -310,20 +318,22 @@ Status global_average_pool(void* y, const void* x, DType type, std::int64_t imag
                      [&]<typename T, bool kAligned>(const RowTiling& tiling) -> Status {
                        return launch("global_average_pool", &global_average_kernel<T, kAligned>,
                                      {images * tiling.column_blocks, 1, 1}, kTileThreads, 0, stream,
-                                     static_cast<T*>(y), static_cast<const T*>(x), positions, ld, out_ld, tiling);
+                                     static_cast<T*>(y), static_cast<const T*>(x), positions, ld, out_ld,
+                                     tiling);
                      });
 }
 
-Status global_average_pool_backward(void* dx, const void* dy, DType type, std::int64_t images, std::int64_t positions,
-                                    std::int64_t channels, std::int64_t ld, std::int64_t out_ld,
-                                    StreamHandle stream) {
+Status global_average_pool_backward(void* dx, const void* dy, DType type, std::int64_t images,
+                                    std::int64_t positions, std::int64_t channels, std::int64_t ld,
+                                    std::int64_t out_ld, StreamHandle stream) {
   Check check("global_average_pool_backward");
   if (!check_global(check, dx, dy, type, images, positions, channels, ld, out_ld)) return check.status();
   return with_tiling(type, dx, ld, dy, out_ld, images * positions, channels, kManyBlocks,
                      [&]<typename T, bool kAligned>(const RowTiling& tiling) -> Status {
                        return launch("global_average_pool", &global_average_backward_kernel<T, kAligned>,
-                                     {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0, stream,
-                                     static_cast<T*>(dx), static_cast<const T*>(dy), positions, ld, out_ld, tiling);
+                                     {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0,
+                                     stream, static_cast<T*>(dx), static_cast<const T*>(dy), positions, ld,
+                                     out_ld, tiling);
                      });
 }
 

@@ -10,12 +10,13 @@ namespace {
 
 constexpr std::int64_t kMaxTileRows = 1024;
 constexpr std::int64_t kMinTileRows = 32;
-constexpr std::int64_t kTileBytes = 64 * 1024;  // what a block reads twice: small enough to stay in the nearest caches
-constexpr int kFinishLanes = 8;                 // channels of a block of the last stage: 32 bytes of partial sums
+constexpr std::int64_t kTileBytes =
+    64 * 1024;                   // what a block reads twice: small enough to stay in the nearest caches
+constexpr int kFinishLanes = 8;  // channels of a block of the last stage: 32 bytes of partial sums
 constexpr int kFinishThreads = 1024;
 
-// Rows of an image that one block takes when the image does not fit on chip. Depends on the shape only, so that results
-// do not vary with the device.
+// Rows of an image that one block takes when the image does not fit on chip. Depends on the shape only, so
+// that results do not vary with the device.
 std::int64_t tile_rows_of(const MapShape& shape) {
   const std::int64_t row_bytes = greatest<std::int64_t>(shape.channels * size_of(shape.type), 1);
   return least(kMaxTileRows, greatest(kMinTileRows, kTileBytes / row_bytes));
@@ -28,12 +29,13 @@ struct Workspace {
   float* partial = nullptr;         // [images, tiles, channels]
 };
 
-// s[t] = sum over channels of z[t, c] for rows 0 .. rows-1, into shared memory. Groups of `lanes` threads (a power of two
-// up to the warp) take kRowsEach rows at once, so that a channel's mean and length are fetched once for them.
+// s[t] = sum over channels of z[t, c] for rows 0 .. rows-1, into shared memory. Groups of `lanes` threads (a
+// power of two up to the warp) take kRowsEach rows at once, so that a channel's mean and length are fetched
+// once for them.
 template <int kWidth, typename Map, typename Sums>
-__device__ __forceinline__ void sum_standardised_rows(const Map& map, std::int64_t rows, std::int64_t channels,
-                                                      const float* mean, const float* inverse_length, int lanes,
-                                                      Sums& sums) {
+__device__ __forceinline__ void sum_standardised_rows(const Map& map, std::int64_t rows,
+                                                      std::int64_t channels, const float* mean,
+                                                      const float* inverse_length, int lanes, Sums& sums) {
   constexpr int kRowsEach = 4;
   const int lane = thread_index() % lanes;
   const int groups = kTileThreads / lanes;
@@ -67,8 +69,8 @@ __device__ __forceinline__ void sum_standardised_rows(const Map& map, std::int64
 // out[c] = z[., c] . s over rows 0 .. rows-1.
 template <int kWidth, typename Map, typename Sums>
 __device__ __forceinline__ void dot_with_sums(const Map& map, std::int64_t rows, std::int64_t channels,
-                                              const float* mean, const float* inverse_length, int lanes, Sums& sums,
-                                              float* out) {
+                                              const float* mean, const float* inverse_length, int lanes,
+                                              Sums& sums, float* out) {
   const int rows_at_once = kTileThreads / lanes;
   for (std::int64_t base = 0; base < channels; base += lanes * kWidth) {
     const std::int64_t channel = base + thread_index() % lanes * kWidth;
@@ -103,8 +105,8 @@ int lanes_for(std::int64_t packs, int most) {
 // One block an image, which it reads once, into shared memory.
 template <typename T, bool kAligned>
 __global__ void __launch_bounds__(kTileThreads)
-    redundancy_on_chip_kernel(Workspace workspace, const T* maps, std::int64_t positions, std::int64_t channels,
-                              std::int64_t ld, int lanes, int row_lanes) {
+    redundancy_on_chip_kernel(Workspace workspace, const T* maps, std::int64_t positions,
+                              std::int64_t channels, std::int64_t ld, int lanes, int row_lanes) {
   constexpr int kWidth = kPackWidth<T, kAligned>;
   const std::int64_t image = block_index();
   const std::int64_t stride = ceil_div(channels, kWidth) * kWidth;
@@ -132,11 +134,12 @@ __global__ void __launch_bounds__(kTileThreads)
   __syncthreads();  // mean and inverse length are read back by other threads of the block
   sum_standardised_rows<kWidth>(map, positions, channels, mean, inverse, row_lanes, sums);
   __syncthreads();
-  dot_with_sums<kWidth>(map, positions, channels, mean, inverse, lanes, sums, workspace.partial + image * channels);
+  dot_with_sums<kWidth>(map, positions, channels, mean, inverse, lanes, sums,
+                        workspace.partial + image * channels);
 }
 
-// One block a tile of rows, after standardise_kernel: the tile is read for its row sums, and again, from cache, for the
-// dot products.
+// One block a tile of rows, after standardise_kernel: the tile is read for its row sums, and again, from
+// cache, for the dot products.
 template <typename T, bool kAligned>
 __global__ void __launch_bounds__(kTileThreads)
     redundancy_tile_kernel(Workspace workspace, const T* maps, std::int64_t positions, std::int64_t channels,
@@ -156,10 +159,11 @@ __global__ void __launch_bounds__(kTileThreads)
                         workspace.partial + block_index() * channels);
 }
 
-// Adds all tiles and images of a channel, in fp64, and takes away rho(f, f) = 1 of every map that is not constant.
+// Adds all tiles and images of a channel, in fp64, and takes away rho(f, f) = 1 of every map that is not
+// constant.
 __global__ void __launch_bounds__(kFinishThreads)
-    redundancy_finish_kernel(double* redundancy_sum, double* constant_images, Workspace workspace, std::int64_t images,
-                             std::int64_t tiles, std::int64_t channels) {
+    redundancy_finish_kernel(double* redundancy_sum, double* constant_images, Workspace workspace,
+                             std::int64_t images, std::int64_t tiles, std::int64_t channels) {
   const std::int64_t channel = block_index() * kFinishLanes + thread_index() % kFinishLanes;
   double sum = 0.0;
   double constant = 0.0;
@@ -208,8 +212,9 @@ Status run(double* redundancy_sum, double* constant_images, const T* maps, const
     if (!status.ok()) return status;
     const std::int64_t tile_rows = tile_rows_of(shape);
     tiles = ceil_div(shape.positions, tile_rows);
-    status = launch("redundancy", &redundancy_tile_kernel<T, kAligned>, {shape.images * tiles, 1, 1}, kTileThreads, 0,
-                    stream, workspace, maps, shape.positions, shape.channels, shape.ld, tile_rows, lanes, row_lanes);
+    status = launch("redundancy", &redundancy_tile_kernel<T, kAligned>, {shape.images * tiles, 1, 1},
+                    kTileThreads, 0, stream, workspace, maps, shape.positions, shape.channels, shape.ld,
+                    tile_rows, lanes, row_lanes);
   }
   if (!status.ok()) return status;
   return launch("redundancy", &redundancy_finish_kernel, {ceil_div(shape.channels, kFinishLanes), 1, 1},
@@ -234,8 +239,8 @@ Status redundancy(double* redundancy_sum, double* constant_images, const void* m
   const std::int64_t needed = redundancy_workspace(shape);
   check.pointer("redundancy_sum", redundancy_sum).pointer("constant_images", constant_images);
   check.pointer("workspace", workspace).aligned("workspace", workspace, sizeof(float));
-  check.that(workspace_bytes >= needed, "workspace has " + std::to_string(workspace_bytes) + " bytes, needs " +
-                                            std::to_string(needed));
+  check.that(workspace_bytes >= needed,
+             "workspace has " + std::to_string(workspace_bytes) + " bytes, needs " + std::to_string(needed));
   if (check.failed()) return check.status();
   Workspace parts;
   parts.mean = static_cast<float*>(workspace);

@@ -8,7 +8,7 @@ namespace secateur::kernels {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kWidth = 4;               // elements a thread takes at once: 16 bytes of fp32
+constexpr int kWidth = 4;  // elements a thread takes at once: 16 bytes of fp32
 constexpr int kPacksEach = 4;
 constexpr std::int64_t kBlockElements = kThreads * kWidth * kPacksEach;
 
@@ -41,11 +41,12 @@ __device__ __forceinline__ bool quad_aligned(const T* pointer) {
   return reinterpret_cast<std::uintptr_t>(pointer) % sizeof(Quad<T>) == 0;
 }
 
-// Elements of a segment, four at a time where all four arrays are dense there and aligned for it, else one by one.
+// Elements of a segment, four at a time where all four arrays are dense there and aligned for it, else one by
+// one.
 template <typename G, typename C>
 __global__ void __launch_bounds__(kThreads)
-    sgd_momentum_kernel(const __grid_constant__ SegmentTable<SgdSegment> table, Slab slab, const SgdStep* step,
-                        const std::int32_t* skip) {
+    sgd_momentum_kernel(const __grid_constant__ SegmentTable<SgdSegment> table, Slab slab,
+                        const SgdStep* step, const std::int32_t* skip) {
   if (skip != nullptr && *skip != 0) return;
   const int index = find_segment(table, block_index());
   const SgdSegment& segment = table.segments[index];
@@ -95,21 +96,25 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-Status sgd_momentum(const SgdSlab& slab, const SgdSegment* segments, std::int64_t num_segments, const SgdStep* step,
-                    const std::int32_t* skip, StreamHandle stream) {
+Status sgd_momentum(const SgdSlab& slab, const SgdSegment* segments, std::int64_t num_segments,
+                    const SgdStep* step, const std::int32_t* skip, StreamHandle stream) {
   Check check("sgd_momentum");
   check.type(slab.gradient_type).type(slab.copy_type).size("num_segments", num_segments);
   if (num_segments > 0) check.pointer("segments", segments).pointer("step", step);
   for (std::int64_t i = 0; !check.failed() && i < num_segments; ++i) {
     const SgdSegment& segment = segments[i];
-    check.size("offset", segment.offset).size("count", segment.count).positive("row_length", segment.row_length);
+    check.size("offset", segment.offset)
+        .size("count", segment.count)
+        .positive("row_length", segment.row_length);
     check.size("gradient_offset", segment.gradient_offset).size("copy_offset", segment.copy_offset);
     check.that(segment.gradient_stride >= segment.row_length, "gradient_stride is less than row_length");
     check.that(slab.copy == nullptr || segment.copy_stride >= segment.row_length,
                "copy_stride is less than row_length");
     check.product("segment", segment.count, greatest(segment.gradient_stride, segment.copy_stride));
     if (segment.count > 0) {
-      check.pointer("weights", slab.weights).pointer("momentum", slab.momentum).pointer("gradients", slab.gradients);
+      check.pointer("weights", slab.weights)
+          .pointer("momentum", slab.momentum)
+          .pointer("gradients", slab.gradients);
     }
   }
   check.aligned("weights", slab.weights, 4).aligned("momentum", slab.momentum, 4);
@@ -120,8 +125,8 @@ Status sgd_momentum(const SgdSlab& slab, const SgdSegment* segments, std::int64_
   const Slab pointers{slab.weights, slab.momentum, slab.gradients, slab.copy};
   return with_type(slab.gradient_type, [&]<typename G>() -> Status {
     return with_type(slab.copy_type, [&]<typename C>() -> Status {
-      return launch_segments("sgd_momentum", &sgd_momentum_kernel<G, C>, segments, num_segments, blocks, kThreads,
-                             stream, pointers, step, skip);
+      return launch_segments("sgd_momentum", &sgd_momentum_kernel<G, C>, segments, num_segments, blocks,
+                             kThreads, stream, pointers, step, skip);
     });
   });
 }

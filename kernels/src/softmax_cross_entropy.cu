@@ -124,21 +124,23 @@ __global__ void __launch_bounds__(kSumThreads)
 }  // namespace
 
 Status softmax_cross_entropy(float* losses, void* gradient, LossMetrics* metrics, const void* logits,
-                             const std::int32_t* labels, const float* soft_targets, const LossOptions& options,
-                             const LogitsShape& shape, StreamHandle stream) {
+                             const std::int32_t* labels, const float* soft_targets,
+                             const LossOptions& options, const LogitsShape& shape, StreamHandle stream) {
   Check check("softmax_cross_entropy");
   check.type(shape.type).size("samples", shape.samples).positive("classes", shape.classes);
   check.that(shape.classes <= INT32_MAX, "more classes than labels can name");
   if (check.failed()) return check.status();
   check.map("logits", logits, size_of(shape.type), shape.samples, shape.classes, shape.ld);
   check.aligned("gradient", gradient, size_of(shape.type));
-  check.that(options.label_smoothing >= 0.0F && options.label_smoothing <= 1.0F, "label_smoothing is not in 0 .. 1");
+  check.that(options.label_smoothing >= 0.0F && options.label_smoothing <= 1.0F,
+             "label_smoothing is not in 0 .. 1");
   check.that(shape.samples == 0 || labels != nullptr || soft_targets != nullptr,
              "neither labels nor soft_targets are given");
   check.that(metrics == nullptr || losses != nullptr || shape.samples == 0, "metrics need the losses");
   if (check.failed()) return check.status();
   if (shape.samples == 0) return Status::success();
-  const Arguments args{losses, metrics, labels, soft_targets, options, shape.samples, shape.classes, shape.ld};
+  const Arguments args{losses,  metrics,       labels,        soft_targets,
+                       options, shape.samples, shape.classes, shape.ld};
   Status status = with_type(shape.type, [&]<typename T>() -> Status {
     return launch("softmax_cross_entropy", &softmax_cross_entropy_kernel<T>,
                   {ceil_div(shape.samples, kRowsPerBlock), 1, 1}, kRowsPerBlock * kWarpSize, 0, stream, args,

@@ -143,6 +143,7 @@ class Bench {
   void make_labels() {
     const std::int64_t samples = inputs[1]->tensor.rows();
     const std::int64_t classes = inputs[0]->tensor.channels();
+    inputs[1]->labels.reserve(static_cast<std::size_t>(samples));
     for (std::int64_t n = 0; n < samples; ++n) {
       inputs[1]->labels.push_back(n == 1 ? -1 : static_cast<std::int32_t>(n % classes));
     }

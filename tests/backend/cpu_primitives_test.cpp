@@ -194,7 +194,7 @@ void check_redundancy(Primitives& primitives, Stream& stream, const Maps& maps, 
   // Channels that share a part, about a mean that is far larger than their deviation.
   auto values = noise<T>(maps.images * maps.height * maps.width * maps.leading, 6, 30.0, 0.5);
   for (std::size_t i = 0; i < values.size(); ++i)
-    values[i] += static_cast<T>(std::sin(static_cast<double>(i / 7)));
+    values[i] += static_cast<T>(std::sin(static_cast<double>(i) / 7));
   for (const CorrelationKind kind : kKinds) {
     const auto expected = expected_redundancy(values, maps, maps.images - 1, kind);
     const auto measured = measured_redundancy(primitives, stream, values, maps, maps.images - 1, kind, 2.0);

@@ -6,11 +6,11 @@
 #include <functional>
 #include <numeric>
 
+#include "secateur/core/error.h"
+#include "secateur/core/rng.h"
 #include "support/op_benchmark.h"
 #include "support/op_case.h"
 #include "support/op_run.h"
-#include "secateur/core/error.h"
-#include "secateur/core/rng.h"
 
 namespace secateur::test {
 namespace {
@@ -137,6 +137,8 @@ std::string target_name(const ::testing::TestParamInfo<std::tuple<OpCase, Target
   return fmt::format("{}_{}_{}", op_case.name, name_of(target.device), name_of(target.precision));
 }
 
+std::string case_name(const ::testing::TestParamInfo<OpCase>& info) { return info.param.name; }
+
 std::vector<Target> targets() {
   std::vector<Target> result{{DeviceKind::cpu, Precision::fp32}, {DeviceKind::cuda, Precision::fp32}};
 #ifdef SECATEUR_WITH_CUDA
@@ -150,8 +152,7 @@ std::vector<Target> targets() {
 INSTANTIATE_TEST_SUITE_P(Ops, OpOnDevice,
                          ::testing::Combine(::testing::ValuesIn(op_cases()), ::testing::ValuesIn(targets())),
                          target_name);
-INSTANTIATE_TEST_SUITE_P(Ops, OpGradient, ::testing::ValuesIn(op_cases()),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Ops, OpGradient, ::testing::ValuesIn(op_cases()), case_name);
 
 // The reference cannot be made to compute in another precision than its own.
 TEST(ReferenceKernels, RefuseOtherPrecisions) {

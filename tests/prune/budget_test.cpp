@@ -15,7 +15,8 @@ SpaceScores space(std::string name, std::int64_t width) {
   SpaceScores s;
   s.name = std::move(name);
   s.width = width;
-  for (std::int64_t i = 0; i < width; ++i) s.scores.push_back(static_cast<double>(i + 1) / static_cast<double>(width));
+  for (std::int64_t i = 0; i < width; ++i)
+    s.scores.push_back(static_cast<double>(i + 1) / static_cast<double>(width));
   for (std::int64_t i = 0; i + 1 < width; ++i) {
     s.order.push_back(i);
     s.order_scores.push_back(s.scores[static_cast<std::size_t>(i)]);
@@ -42,7 +43,8 @@ struct Rounds {
   BudgetStatus last;
 };
 
-Rounds run_rounds(std::int64_t rounds, double budget, const std::vector<double>& rates, WidthOptions options) {
+Rounds run_rounds(std::int64_t rounds, double budget, const std::vector<double>& rates,
+                  WidthOptions options) {
   std::vector<SpaceScores> spaces = chain();
   WidthTracker tracker(options, rounds, spaces);
   Rounds result;

@@ -88,7 +88,8 @@ TEST(Controller, WeightsStayWithinBounds) {
   for (int t = 1; t <= 5; ++t) controller.feedback(t, 0.8, 0.1);
   EXPECT_DOUBLE_EQ(controller.weights(6).alpha, Controller::kLowestWeight);
   EXPECT_DOUBLE_EQ(controller.weights(6).beta, Controller::kHighestWeight);
-  // Out of the bound again as soon as the accuracy rises: d = 1% changes the weights by a factor of 2 or 0 here.
+  // Out of the bound again as soon as the accuracy rises: d = 1% changes the weights by a factor of 2 or 0
+  // here.
   controller.feedback(6, 0.5, 0.505);
   EXPECT_GT(controller.weights(7).alpha, Controller::kLowestWeight);
   EXPECT_LT(controller.weights(7).beta, Controller::kHighestWeight);

@@ -29,11 +29,13 @@ SpaceStatistics single_producer() {
   return s;
 }
 
-void expect_scores(std::string_view criterion, const SpaceStatistics& space, const std::vector<double>& expected,
-                   ProducerReduction reduction = ProducerReduction::mean, CriterionContext context = {}) {
+void expect_scores(std::string_view criterion, const SpaceStatistics& space,
+                   const std::vector<double>& expected, ProducerReduction reduction = ProducerReduction::mean,
+                   CriterionContext context = {}) {
   const auto scores = make_criterion(criterion, {.reduction = reduction})->score(space, context);
   ASSERT_EQ(scores.size(), expected.size()) << criterion;
-  for (std::size_t i = 0; i < scores.size(); ++i) EXPECT_NEAR(scores[i], expected[i], 1e-12) << criterion << " " << i;
+  for (std::size_t i = 0; i < scores.size(); ++i)
+    EXPECT_NEAR(scores[i], expected[i], 1e-12) << criterion << " " << i;
 }
 
 TEST(Criterion, Unified) {
@@ -52,7 +54,9 @@ TEST(Criterion, ReductionsOverProducers) {
 
 TEST(Criterion, L2) { expect_scores("l2", single_producer(), {1, 0, 0.5}); }
 
-TEST(Criterion, CorrelationKeepsTheLeastRedundant) { expect_scores("correlation", statistics(), {1, 0, 0.5}); }
+TEST(Criterion, CorrelationKeepsTheLeastRedundant) {
+  expect_scores("correlation", statistics(), {1, 0, 0.5});
+}
 
 TEST(Criterion, BatchNormScale) {
   expect_scores("bn_scale", statistics(), {1, 0, 0.5});
@@ -104,7 +108,8 @@ TEST(Criterion, TakesCriteriaFromOutside) {
   class First final : public Criterion {
    public:
     CriterionNeeds needs() const override { return {}; }
-    std::vector<double> score(const SpaceStatistics& space, const CriterionContext& /*context*/) const override {
+    std::vector<double> score(const SpaceStatistics& space,
+                              const CriterionContext& /*context*/) const override {
       std::vector<double> scores(static_cast<std::size_t>(space.width), 0.0);
       scores.front() = 1;
       return scores;
@@ -113,7 +118,8 @@ TEST(Criterion, TakesCriteriaFromOutside) {
   register_criterion("first", "keeps the first channel",
                      [](const CriterionOptions&) { return std::make_unique<First>(); });
   expect_scores("first", statistics(), {1, 0, 0});
-  EXPECT_TRUE(std::ranges::any_of(registered_criteria(), [](const CriterionInfo& i) { return i.name == "first"; }));
+  EXPECT_TRUE(
+      std::ranges::any_of(registered_criteria(), [](const CriterionInfo& i) { return i.name == "first"; }));
   EXPECT_THROW(register_criterion("unified", "", {}), Error);
 }
 

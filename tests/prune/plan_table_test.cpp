@@ -55,8 +55,9 @@ TEST(PlanTable, SaysWhyNothingIsRemoved) {
   planned.rates = {0.0};
   planned.steps = {{6, 6, 0, 6.0}};
   planned.why_empty = "every rate is 0";
-  EXPECT_NE(plan_table(test::small_vgg(), planned, spaces).to_text().find("Nothing is removed: every rate is 0."),
-            std::string::npos);
+  EXPECT_NE(
+      plan_table(test::small_vgg(), planned, spaces).to_text().find("Nothing is removed: every rate is 0."),
+      std::string::npos);
 }
 
 TEST(PlanTable, RefusesAPlanOfOtherLayers) {

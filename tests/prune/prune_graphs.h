@@ -14,8 +14,8 @@ class GraphBuilder {
   explicit GraphBuilder(std::int64_t extent = 6, std::int64_t channels = 3) {
     x = graph.add("image", "input", {}, {{"height", extent}, {"width", extent}, {"channels", channels}});
   }
-  NodeId conv(const std::string& name, NodeId in, std::int64_t channels, std::int64_t kernel, std::int64_t stride = 1,
-              std::int64_t groups = 1) {
+  NodeId conv(const std::string& name, NodeId in, std::int64_t channels, std::int64_t kernel,
+              std::int64_t stride = 1, std::int64_t groups = 1) {
     return graph.add(name, "conv2d", {in},
                      {{"out_channels", channels},
                       {"kernel", kernel},
@@ -44,7 +44,8 @@ class GraphBuilder {
   NodeId x;
 };
 
-// A shortcut of zero padding (option A): 4 channels become 8, two zeros on either side, which two blocks fill.
+// A shortcut of zero padding (option A): 4 channels become 8, two zeros on either side, which two blocks
+// fill.
 inline Graph option_a_resnet() {
   GraphBuilder b;
   NodeId x = b.conv_bn_relu("stem", b.x, 4, 3);

@@ -12,15 +12,16 @@ namespace {
 
 constexpr std::int64_t kWidth = 64;
 
-// Two layers whose scores rise with the index; evaluation number i gives accuracy number i of the script, the last one
-// for good. Everything it holds can be saved, as a program would save model and trainer.
+// Two layers whose scores rise with the index; evaluation number i gives accuracy number i of the script, the
+// last one for good. Everything it holds can be saved, as a program would save model and trainer.
 class ScriptedBackend final : public PruningBackend {
  public:
   explicit ScriptedBackend(std::vector<double> script) : script_(std::move(script)) {}
 
   std::vector<SpaceScores> spaces() override {
     std::vector<SpaceScores> result;
-    for (const std::int64_t width : widths) result.push_back({fmt::format("conv{}", result.size()), {}, width, 1, {}, {}, {}});
+    for (const std::int64_t width : widths)
+      result.push_back({fmt::format("conv{}", result.size()), {}, width, 1, {}, {}, {}});
     return result;
   }
   std::vector<SpaceScores> score(const CriterionContext& context) override {
@@ -38,7 +39,8 @@ class ScriptedBackend final : public PruningBackend {
   }
   EpochReport train_epoch(const LrPhase& phase, std::int64_t phase_epoch) override {
     rates.push_back(phase.rate(static_cast<double>(phase_epoch)));
-    return {.epoch = epochs++, .samples = 1, .loss = 1, .top1 = 0.5, .learning_rate = rates.back(), .seconds = 1};
+    return {
+        .epoch = epochs++, .samples = 1, .loss = 1, .top1 = 0.5, .learning_rate = rates.back(), .seconds = 1};
   }
   Evaluation evaluate() override {
     const auto i = std::min(static_cast<std::size_t>(evaluations++), script_.size() - 1);
@@ -56,7 +58,9 @@ class ScriptedBackend final : public PruningBackend {
     tree.set("net/widths", widths);
     return tree;
   }
-  void rollback(const StateTree& tree) override { widths = tree.get<std::vector<std::int64_t>>("net/widths"); }
+  void rollback(const StateTree& tree) override {
+    widths = tree.get<std::vector<std::int64_t>>("net/widths");
+  }
   NetworkCost cost() override { return cost_with(widths); }
   NetworkCost cost_with(const std::vector<std::int64_t>& w) override { return {w[0] + w[1], w[0] * w[1]}; }
   NetworkCost base_cost() override { return {2 * kWidth, kWidth * kWidth}; }
@@ -349,11 +353,13 @@ void expect_resumable(const PruneOptions& options, const std::vector<double>& sc
   }
 }
 
-TEST(PruningLoop, ResumesAfterEveryCheckpoint) { expect_resumable(options_of_test(), {0.9, 0.89, 0.90, 0.885}); }
+TEST(PruningLoop, ResumesAfterEveryCheckpoint) {
+  expect_resumable(options_of_test(), {0.9, 0.89, 0.90, 0.885});
+}
 
 TEST(PruningLoop, ResumesInTheMiddleOfAFallback) {
-  expect_resumable(options_of_test(), {0.9, 0.5, 0.6, 0.7, 0.5, 0.88, 0.885, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6,
-                                       0.9, 0.5, 0.9});
+  expect_resumable(options_of_test(), {0.9, 0.5, 0.6, 0.7, 0.5, 0.88, 0.885, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6,
+                                       0.6, 0.6, 0.6, 0.9, 0.5, 0.9});
 }
 
 TEST(PruningLoop, ResumesWithABudget) {

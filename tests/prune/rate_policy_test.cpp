@@ -19,8 +19,8 @@ SpaceScores space(std::string name, std::vector<double> scores) {
 
 // Importances 0.5, 1.0, 0.25, 0: Imp / max = 0.5, 1, 0.25, 0.
 std::vector<SpaceScores> four_spaces() {
-  return {space("conv1", {0.5, 0.5}), space("conv2", {1.0, 1.0, 1.0, 1.0}), space("conv3", {0.0, 0.5, 0.25, 0.25}),
-          space("conv4", {0.0, 0.0})};
+  return {space("conv1", {0.5, 0.5}), space("conv2", {1.0, 1.0, 1.0, 1.0}),
+          space("conv3", {0.0, 0.5, 0.25, 0.25}), space("conv4", {0.0, 0.0})};
 }
 
 std::vector<double> rates_of(std::string_view policy, const RatePolicyOptions& options) {
@@ -35,8 +35,7 @@ void expect_near(const std::vector<double>& found, const std::vector<double>& ex
 
 TEST(RatePolicy, Eq18) {
   // psi 0.4, L = 4: depth factors 7/8, 6/8, 5/8, 4/8.
-  expect_near(rates_of("eq18", {.rate = 0.4}),
-              {0.4 * 0.5 * 0.875, 0.0, 0.4 * 0.75 * 0.625, 0.4 * 1.0 * 0.5});
+  expect_near(rates_of("eq18", {.rate = 0.4}), {0.4 * 0.5 * 0.875, 0.0, 0.4 * 0.75 * 0.625, 0.4 * 1.0 * 0.5});
 }
 
 TEST(RatePolicy, Eq18WithoutAnyImportanceIsZero) {
@@ -56,12 +55,14 @@ TEST(RatePolicy, DepthReproducesThePapersFigure) {
 TEST(RatePolicy, Uniform) { expect_near(rates_of("uniform", {.rate = 0.3}), {0.3, 0.3, 0.3, 0.3}); }
 
 TEST(RatePolicy, GlobalTakesTheLowestOfAll) {
-  // 12 channels, half of them go: the three zeros, both 0.25, and of the three 0.5 the first in order (conv1's).
+  // 12 channels, half of them go: the three zeros, both 0.25, and of the three 0.5 the first in order
+  // (conv1's).
   expect_near(rates_of("global", {.rate = 0.5, .max_space_rate = 1.0}), {0.5, 0.0, 0.75, 1.0});
 }
 
 TEST(RatePolicy, GlobalPassesOverASpaceAtItsBound) {
-  // At most half of a space: one of conv4's zeros and one 0.25 of conv3 stay, and other channels go in their place.
+  // At most half of a space: one of conv4's zeros and one 0.25 of conv3 stay, and other channels go in their
+  // place.
   expect_near(rates_of("global", {.rate = 0.5, .max_space_rate = 0.5}), {0.5, 0.5, 0.5, 0.5});
 }
 
@@ -73,7 +74,8 @@ TEST(RatePolicy, FixedTakesTheFirstMatchAndSparesTheRest) {
 }
 
 TEST(RatePolicy, SensitivityScalesTheTableToPsi) {
-  // Tolerated: 2 * 0.2 + 4 * 0.4 = 2 of 12 channels. psi = 1/12 takes half of that, psi = 0.5 no more than all of it.
+  // Tolerated: 2 * 0.2 + 4 * 0.4 = 2 of 12 channels. psi = 1/12 takes half of that, psi = 0.5 no more than
+  // all of it.
   const std::vector<std::string> table{"conv1=0.2", "conv2=0.4"};
   expect_near(rates_of("sensitivity", {.rate = 1.0 / 12.0, .table = table}), {0.1, 0.2, 0, 0});
   expect_near(rates_of("sensitivity", {.rate = 0.5, .table = table}), {0.2, 0.4, 0, 0});

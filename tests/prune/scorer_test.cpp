@@ -58,7 +58,8 @@ std::vector<double> normalized(std::vector<double> values) {
 }
 
 // maps[image][channel] of a tap's listed lanes.
-std::vector<std::vector<Map>> maps_of(const Tensor& tensor, const std::vector<std::int64_t>& lanes, Stream& stream) {
+std::vector<std::vector<Map>> maps_of(const Tensor& tensor, const std::vector<std::int64_t>& lanes,
+                                      Stream& stream) {
   const std::vector<double> values = test::values_of(tensor, stream);
   const std::int64_t positions = tensor.shape[1] * tensor.shape[2];
   std::vector<std::vector<Map>> maps;
@@ -113,8 +114,12 @@ struct Scoring {
     std::vector<NodeId> nodes;
     for (const Tap& tap : taps) nodes.push_back(tap.node);
     Program program(whole.model, whole.arena, *whole.stream,
-                    {.batch = images, .mode = ProgramMode::score, .precision = whole.precision, .with_loss = true,
-                     .taps = nodes, .fuse = false});
+                    {.batch = images,
+                     .mode = ProgramMode::score,
+                     .precision = whole.precision,
+                     .with_loss = true,
+                     .taps = nodes,
+                     .fuse = false});
     source.begin_epoch(2);
     source.fill(0, images, *whole.stream, program.images(), program.labels());
     program.forward({});
@@ -142,18 +147,21 @@ struct Scoring {
     const ChannelSpace space = ChannelSpaces(whole.model.graph()).space(index);
     std::vector<double> sum(static_cast<std::size_t>(space.width), 0.0);
     for (const SpaceProducer& producer : space.producers) {
-      const std::int64_t p = whole.model.find_parameter(whole.model.graph().node(producer.node).name + ".weight");
+      const std::int64_t p =
+          whole.model.find_parameter(whole.model.graph().node(producer.node).name + ".weight");
       const std::vector<double> weights = whole.model.read(p, *whole.stream);
       const std::int64_t rows = whole.model.parameters()[static_cast<std::size_t>(p)].spec.shape[0];
       const std::size_t length = weights.size() / static_cast<std::size_t>(rows);
       std::vector<double> means;
       for (const std::int64_t channel : producer.channels) {
         double l1 = 0;
-        for (std::size_t i = 0; i < length; ++i) l1 += std::abs(weights[static_cast<std::size_t>(channel) * length + i]);
+        for (std::size_t i = 0; i < length; ++i)
+          l1 += std::abs(weights[static_cast<std::size_t>(channel) * length + i]);
         means.push_back(l1 / static_cast<double>(length));
       }
       means = normalized(means);
-      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += means[i] / static_cast<double>(space.producers.size());
+      for (std::size_t i = 0; i < sum.size(); ++i)
+        sum[i] += means[i] / static_cast<double>(space.producers.size());
     }
     return normalized(sum);
   }
@@ -162,19 +170,18 @@ struct Scoring {
 void expect_near(const std::vector<double>& found, const std::vector<double>& expected, double tolerance,
                  const std::string& what) {
   ASSERT_EQ(found.size(), expected.size()) << what;
-  for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], tolerance) << what << " " << i;
+  for (std::size_t i = 0; i < found.size(); ++i)
+    EXPECT_NEAR(found[i], expected[i], tolerance) << what << " " << i;
 }
 
 struct Network {
   const char* name;
   Graph (*build)();
 };
-const std::vector<Network> kNetworks{{"vgg", [] { return test::small_vgg(); }},
-                                     {"resnet", [] { return test::small_resnet(); }},
-                                     {"option_a", test::option_a_resnet},
-                                     {"concat", test::concat_network},
-                                     {"grouped", test::grouped_network},
-                                     {"flat", test::flat_network}};
+const std::vector<Network> kNetworks{
+    {"vgg", [] { return test::small_vgg(); }}, {"resnet", [] { return test::small_resnet(); }},
+    {"option_a", test::option_a_resnet},       {"concat", test::concat_network},
+    {"grouped", test::grouped_network},        {"flat", test::flat_network}};
 
 class ScorerOn : public testing::TestWithParam<std::tuple<Network, DeviceKind>> {
  protected:
@@ -258,7 +265,9 @@ double get(WholeModel& whole, const std::string& parameter, std::size_t index) {
 
 TEST(Scorer, RedundancyIgnoresScaleAndOffsetOfAMap) {
   Scoring setup(test::small_vgg(), DeviceKind::reference);
-  const auto measure = [&] { return setup.measure(setup.options(3, {}, TapStage::bn), {.redundancy = true})[0]; };
+  const auto measure = [&] {
+    return setup.measure(setup.options(3, {}, TapStage::bn), {.redundancy = true})[0];
+  };
   const SpaceStatistics before = measure();
   set(setup.whole, "conv1.bn.scale", 1, 40 * get(setup.whole, "conv1.bn.scale", 1));
   set(setup.whole, "conv1.bn.shift", 1, -17);
@@ -285,7 +294,8 @@ void duplicate(WholeModel& whole, std::size_t from, std::size_t to) {
   const std::size_t length = weights.size() / 6;
   for (std::size_t i = 0; i < length; ++i) weights[to * length + i] = weights[from * length + i];
   whole.model.write(p, weights, *whole.stream);
-  for (const char* role : {"conv1.bn.scale", "conv1.bn.shift", "conv1.bn.running_mean", "conv1.bn.running_variance"}) {
+  for (const char* role :
+       {"conv1.bn.scale", "conv1.bn.shift", "conv1.bn.running_mean", "conv1.bn.running_variance"}) {
     set(whole, role, to, get(whole, role, from));
   }
 }
@@ -294,7 +304,8 @@ TEST(Scorer, DuplicatedFiltersCorrelateFully) {
   Scoring setup(test::small_vgg(), DeviceKind::reference);
   set(setup.whole, "conv1.bn.shift", 1, 2.0);  // alive on every image
   duplicate(setup.whole, 1, 5);
-  const SpaceStatistics space = setup.measure(setup.options(), {.filter_norms = true, .redundancy = true}, true)[0];
+  const SpaceStatistics space =
+      setup.measure(setup.options(), {.filter_norms = true, .redundancy = true}, true)[0];
   EXPECT_NEAR(space.pairwise[1 * 6 + 5], 1.0, 1e-12);
   EXPECT_DOUBLE_EQ(space.producers[0].l1[1], space.producers[0].l1[5]);
   EXPECT_NEAR(space.redundancy[1], space.redundancy[5], 1e-12);
@@ -304,7 +315,8 @@ TEST(Scorer, OneChannelHasNoRedundancy) {
   Scoring setup(test::small_vgg(1), DeviceKind::reference);
   const SpaceStatistics space = setup.measure(setup.options(), {.filter_norms = true, .redundancy = true})[0];
   EXPECT_EQ(space.redundancy, (std::vector<double>{0.0}));
-  EXPECT_EQ(make_criterion("unified", {})->score(space, {.alpha = 0.8, .beta = 0.3}), (std::vector<double>{0.3}));
+  EXPECT_EQ(make_criterion("unified", {})->score(space, {.alpha = 0.8, .beta = 0.3}),
+            (std::vector<double>{0.3}));
 }
 
 TEST(Scorer, TheSampleChangesWithTheRoundAndIsNeverLongerThanTheSource) {
@@ -332,22 +344,23 @@ TEST(Scorer, MemoryDoesNotGrowWithTheSample) {
 TEST(Scorer, WeightsAloneNeedNoImages) {
   Scoring setup(test::small_resnet(), DeviceKind::reference);
   Scorer scorer(setup.whole.model, setup.whole.arena, *setup.whole.stream, setup.options());
-  const auto statistics = scorer.measure(setup.prunable(), {.filter_norms = true, .norm_scales = true}, false,
-                                         setup.source, 1);
+  const auto statistics =
+      scorer.measure(setup.prunable(), {.filter_norms = true, .norm_scales = true}, false, setup.source, 1);
   EXPECT_EQ(scorer.planned_bytes(), 0);
   EXPECT_EQ(statistics[0].norm_scales.size(), 2U);  // after the stem and after block1.conv2
   EXPECT_NEAR(statistics[0].norm_scales[1][3], std::abs(get(setup.whole, "block1.conv2.bn.scale", 3)), 1e-12);
 }
 
-// The first-order change of the loss, against the change itself when a map is scaled down a little. With a batch norm
-// after the filters, scaling the map behind the ReLU by (1 - e) is scaling both scale and shift.
+// The first-order change of the loss, against the change itself when a map is scaled down a little. With a
+// batch norm after the filters, scaling the map behind the ReLU by (1 - e) is scaling both scale and shift.
 TEST(Scorer, TaylorIsTheSlopeOfTheLoss) {
   Scoring setup(test::small_vgg(), DeviceKind::reference, 1);
   const SpaceStatistics space = setup.measure(setup.options(1), {.gradients = true})[0];
   const double positions = 64;
   const auto loss = [&] {
-    Program program(setup.whole.model, setup.whole.arena, *setup.whole.stream,
-                    {.batch = 1, .mode = ProgramMode::infer, .precision = setup.whole.precision, .with_loss = true});
+    Program program(
+        setup.whole.model, setup.whole.arena, *setup.whole.stream,
+        {.batch = 1, .mode = ProgramMode::infer, .precision = setup.whole.precision, .with_loss = true});
     setup.source.begin_epoch(2);
     setup.source.fill(0, 1, *setup.whole.stream, program.images(), program.labels());
     program.forward({});

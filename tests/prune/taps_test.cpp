@@ -105,7 +105,8 @@ TEST(Taps, NormalizationsOfASpace) {
 Names prunable(const Graph& graph, PruneScope scope, const Names& keep = {}) {
   const ChannelSpaces spaces(graph);
   Names names;
-  for (const std::int64_t s : prunable_spaces(graph, spaces, scope, keep)) names.push_back(spaces.space(s).name);
+  for (const std::int64_t s : prunable_spaces(graph, spaces, scope, keep))
+    names.push_back(spaces.space(s).name);
   return names;
 }
 

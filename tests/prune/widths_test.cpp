@@ -84,8 +84,10 @@ TEST(Widths, CumulativeNeverGrowsAgain) {
 }
 
 TEST(Widths, RoundToNearestMultipleNeverUp) {
-  // 64 * 0.9^t: 57.6 51.84 46.66 41.99 37.79; multiples of 8: 56 (nearest to 57.6), 48 (not 56: 51.84 is nearer to 48)
-  EXPECT_EQ(widths({.min_channels = 8, .round_to = 8}, 64, 0.1, 5), (std::vector<std::int64_t>{56, 48, 48, 40, 40}));
+  // 64 * 0.9^t: 57.6 51.84 46.66 41.99 37.79; multiples of 8: 56 (nearest to 57.6), 48 (not 56: 51.84 is
+  // nearer to 48)
+  EXPECT_EQ(widths({.min_channels = 8, .round_to = 8}, 64, 0.1, 5),
+            (std::vector<std::int64_t>{56, 48, 48, 40, 40}));
   // 12 is no multiple: 11.4 and 10.8 are nearest to 8, and 13 would have been up.
   EXPECT_EQ(widths({.min_channels = 8, .round_to = 8}, 12, 0.05, 2), (std::vector<std::int64_t>{8, 8}));
   // Below the least width nothing goes.
@@ -94,7 +96,8 @@ TEST(Widths, RoundToNearestMultipleNeverUp) {
 
 TEST(Widths, MinChannelsHolds) {
   EXPECT_EQ(widths({.min_channels = 5}, 8, 0.5, 3), (std::vector<std::int64_t>{5, 5, 5}));
-  EXPECT_EQ(widths({.rounding = Rounding::ceil, .min_channels = 5}, 8, 0.5, 3), (std::vector<std::int64_t>{5, 5, 5}));
+  EXPECT_EQ(widths({.rounding = Rounding::ceil, .min_channels = 5}, 8, 0.5, 3),
+            (std::vector<std::int64_t>{5, 5, 5}));
 }
 
 TEST(Widths, GroupsLoseAlike) {
@@ -123,11 +126,20 @@ TEST(Widths, StateSurvives) {
   EXPECT_EQ(other.propose(spaces, rates, 2), tracker.propose(spaces, rates, 2));
 }
 
-TEST(Widths, RefusesSpacesItNeverSaw) {
-  const std::vector<SpaceScores> spaces{space(16)};
-  const WidthTracker tracker({}, 15, {});
+TEST(Widths, ASpaceThatAppearsLaterCountsFromItsWidthThen) {
+  std::vector<SpaceScores> spaces{space(16)};
+  WidthTracker tracker({}, 15, {});
   const std::vector<double> rates{0.05};
-  EXPECT_THROW((void)tracker.propose(spaces, rates, 1), Error);
+  tracker.accept(spaces, tracker.propose(spaces, rates, 1));
+  EXPECT_NEAR(tracker.propose(spaces, rates, 2)[0].target, 16 * 0.95 * 0.95, 1e-12);
+}
+
+TEST(Widths, RefusesRatesOutOfRange) {
+  const std::vector<SpaceScores> spaces{space(16)};
+  const WidthTracker tracker({}, 15, spaces);
+  EXPECT_THROW((void)tracker.propose(spaces, std::vector<double>{1.5}, 1), Error);
+  EXPECT_THROW((void)tracker.propose(spaces, std::vector<double>{-0.1}, 1), Error);
+  EXPECT_THROW((void)tracker.propose(spaces, std::vector<double>{0.1, 0.1}, 1), Error);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "secateur/core/error.h"
@@ -122,7 +123,7 @@ INSTANTIATE_TEST_SUITE_P(Small, WholeNetwork,
                          ::testing::Values(Case{"vgg", [] { return test::small_vgg(); }},
                                            Case{"vgg_dropout", [] { return test::small_vgg(6, 0.4); }},
                                            Case{"resnet", [] { return test::small_resnet(); }}),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& tested) { return std::string(tested.param.name); });
 
 TEST(Program, RefusesAModelThatWasReplaced) {
   WholeModel whole(test::small_vgg(), DeviceKind::cpu);

@@ -13,7 +13,8 @@
 namespace secateur::simt {
 namespace {
 
-std::string run(unsigned blocks, unsigned threads, const std::function<void()>& body, std::int64_t shared_bytes = 0) {
+std::string run(unsigned blocks, unsigned threads, const std::function<void()>& body,
+                std::int64_t shared_bytes = 0) {
   return execute("planted", {{blocks, 1, 1}, threads, shared_bytes}, body);
 }
 
@@ -31,7 +32,8 @@ unsigned lane() { return threadIdx.x % 32; }
 
 TEST(Executor, RunsEveryThreadOfEveryBlock) {
   Buffer<int> out(1000);
-  EXPECT_EQ(run(10, 100, [&] { out.data()[blockIdx.x * blockDim.x + threadIdx.x] = static_cast<int>(threadIdx.x); }),
+  EXPECT_EQ(run(10, 100,
+                [&] { out.data()[blockIdx.x * blockDim.x + threadIdx.x] = static_cast<int>(threadIdx.x); }),
             "");
   for (int i = 0; i < 1000; ++i) EXPECT_EQ(out.data()[i], i % 100);
 }
@@ -96,7 +98,8 @@ TEST(Executor, ShufflesWithinSegments) {
 TEST(Executor, AtomicsAndDynamicSharedMemory) {
   Buffer<int> count(1);
   *count.data() = 0;
-  EXPECT_EQ(run(7, 64,
+  EXPECT_EQ(run(
+                7, 64,
                 [&] {
                   const DynamicShared<int> tally(16, 1);
                   if (threadIdx.x == 0) tally[0] = 0;
@@ -257,14 +260,21 @@ TEST(PlantedFault, SharedOutOfBounds) {
                      tile[lane()] = 1;
                    }),
                "out of bounds of a shared array of 31");
-  EXPECT_FAULT(run(1, 32, [] { DynamicShared<int>(0, 8)[lane()] = 1; }, 64), "out of bounds of a shared array of 8");
-  EXPECT_FAULT(run(1, 32, [] { DynamicShared<int>(0, 17); }, 64), "ends past the bytes");
-  EXPECT_FAULT(run(1, 1, [] { DynamicShared<float>(0, 16).store16(1, {}); }, 64), "misaligned");
+  EXPECT_FAULT(run(
+                   1, 32, [] { DynamicShared<int>(0, 8)[lane()] = 1; }, 64),
+               "out of bounds of a shared array of 8");
+  EXPECT_FAULT(run(
+                   1, 32, [] { DynamicShared<int>(0, 17); }, 64),
+               "ends past the bytes");
+  EXPECT_FAULT(run(
+                   1, 1, [] { DynamicShared<float>(0, 16).store16(1, {}); }, 64),
+               "misaligned");
 }
 
 TEST(PlantedFault, GlobalOutOfBounds) {
   Buffer<int> buffer(100);
-  EXPECT_FAULT(run(1, 128, [&] { buffer.data()[threadIdx.x] = 1; }), "bytes past the end of a buffer of 400 bytes");
+  EXPECT_FAULT(run(1, 128, [&] { buffer.data()[threadIdx.x] = 1; }),
+               "bytes past the end of a buffer of 400 bytes");
   Buffer<int> source(100);
   EXPECT_FAULT(run(1, 32,
                    [&] {
@@ -296,7 +306,9 @@ TEST(PlantedFault, ResultThatDependsOnTheOrder) {
 TEST(PlantedFault, LaunchThatNoDeviceTakes) {
   EXPECT_FAULT(run(1, 1025, [] {}), "1 to 1024 threads");
   EXPECT_FAULT(run(1, 0, [] {}), "1 to 1024 threads");
-  EXPECT_FAULT(run(1, 32, [] {}, 1 << 20), "shared memory");
+  EXPECT_FAULT(run(
+                   1, 32, [] {}, 1 << 20),
+               "shared memory");
 }
 
 TEST(HalfTypes, RoundTripEveryBitPattern) {

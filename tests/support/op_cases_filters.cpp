@@ -121,6 +121,9 @@ void add_attributes(std::vector<OpCase>& cases) {
   cases.push_back(
       convolution("depthwise_multiplier", {.extent = 8, .in = 7, .out = 14, .groups = 7, .batch = 2}));
   cases.push_back(
+      convolution("narrow_shortcut",
+                  {.extent = 8, .in = 4, .out = 6, .kernel = 1, .stride = 2, .padding = 0, .batch = 6}));
+  cases.push_back(
       convolution("one_pixel", {.extent = 1, .in = 61, .out = 35, .batch = 5, .channel_padding = 8}));
   cases.push_back({.name = "conv2d_unequal_axes",
                    .op = "conv2d",

@@ -5,13 +5,16 @@
 namespace secateur::cpu {
 namespace {
 
-// A block is a number of long rows by up to kBlockLanes lanes: its values stay in the second-level cache while they are
-// read again, and its partial sums lie on the stack. Merged rows are below 128 + 9 * 128 lanes (see row_loop).
+// A block is a number of long rows by up to kBlockLanes lanes: its values stay in the second-level cache
+// while they are read again, and its partial sums lie on the stack. Merged rows are below 128 + 9 * 128 lanes
+// (see row_loop).
 constexpr std::int64_t kBlockLanes = 1280;
 constexpr std::int64_t kSplitLanes = 256;
 constexpr std::int64_t kBlockValues = 16384;
 
-std::int64_t lanes_of_block(const RowLoop& loop) { return loop.merged > 1 ? loop.lanes : std::min(loop.lanes, kSplitLanes); }
+std::int64_t lanes_of_block(const RowLoop& loop) {
+  return loop.merged > 1 ? loop.lanes : std::min(loop.lanes, kSplitLanes);
+}
 
 std::int64_t rows_of_block(const RowLoop& loop) {
   return std::clamp<std::int64_t>(kBlockValues / std::max<std::int64_t>(lanes_of_block(loop), 1), 8, 128);
@@ -19,9 +22,10 @@ std::int64_t rows_of_block(const RowLoop& loop) {
 
 // A block's lanes: whole periods of all channels, or a part of a single period.
 struct LaneBlock {
-  std::int64_t first;     // lane of the long row
-  std::int64_t lanes;     // how many
-  std::int64_t channels;  // lanes of one period of the block; lane l belongs to channel first + l mod channels
+  std::int64_t first;  // lane of the long row
+  std::int64_t lanes;  // how many
+  std::int64_t
+      channels;  // lanes of one period of the block; lane l belongs to channel first + l mod channels
 };
 
 // Calls `visit(row, rows, lane_block)` for every block of long rows [begin, end).
@@ -51,15 +55,16 @@ void fold(const float* lanes, const LaneBlock& block, Sum* into) {
 }
 
 // Joins moments of `more` values into those of `count` values: Chan, Golub and LeVeque (1983).
-inline void join(double count, double more, double more_mean, double more_squares, double& mean, double& squares) {
+inline void join(double count, double more, double more_mean, double more_squares, double& mean,
+                 double& squares) {
   const double share = more / (count + more);
   const double delta = more_mean - mean;
   squares += more_squares + delta * delta * count * share;
   mean += delta * share;
 }
 
-// The sums of one block's values and of their squares, about the block's own mean, joined into mean and squares of
-// `count` values a channel. Returns the new count.
+// The sums of one block's values and of their squares, about the block's own mean, joined into mean and
+// squares of `count` values a channel. Returns the new count.
 double add_block(const float* x, std::int64_t stride, std::int64_t rows, const LaneBlock& block, double count,
                  double* mean, double* squares) {
   alignas(32) float center[kBlockLanes];
@@ -67,7 +72,8 @@ double add_block(const float* x, std::int64_t stride, std::int64_t rows, const L
   alignas(32) float second[kBlockLanes];
   const std::int64_t lanes = block.lanes;
   const std::int64_t channels = block.channels;
-  const auto values = static_cast<double>(rows * (lanes / channels));
+  const std::int64_t periods = lanes / channels;
+  const auto values = static_cast<double>(rows * periods);
   std::fill_n(first, lanes, 0.0F);
   for (std::int64_t r = 0; r < rows; ++r) {
     const float* row = x + r * stride;
@@ -105,9 +111,9 @@ double add_block(const float* x, std::int64_t stride, std::int64_t rows, const L
 
 // dz of one block into two sums a lane.
 template <GradientGate gate>
-void block_gradient(const float* x, std::int64_t x_stride, const float* y, std::int64_t y_stride, const float* dy,
-                    std::int64_t dy_stride, std::int64_t rows, std::int64_t lane, std::int64_t lanes,
-                    const LaneTable& table, float* first, float* second) {
+void block_gradient(const float* x, std::int64_t x_stride, const float* y, std::int64_t y_stride,
+                    const float* dy, std::int64_t dy_stride, std::int64_t rows, std::int64_t lane,
+                    std::int64_t lanes, const LaneTable& table, float* first, float* second) {
   const float* mean = table.mean + lane;
   const float* rest = table.rest + lane;
   const float* inverse = table.inverse + lane;
@@ -132,8 +138,8 @@ void block_gradient(const float* x, std::int64_t x_stride, const float* y, std::
 }
 
 template <GradientGate gate>
-void sum_chunks(const RowLoop& loop, const RowChunks& chunks, const Tensor& x, const Tensor& y, const Tensor& gradient,
-                const LaneTable& table, double* scratch) {
+void sum_chunks(const RowLoop& loop, const RowChunks& chunks, const Tensor& x, const Tensor& y,
+                const Tensor& gradient, const LaneTable& table, double* scratch) {
   const std::int64_t period = loop.period;
   const auto* input = x.as<float>();
   const auto* output = gate == GradientGate::by_output ? y.as<float>() : nullptr;
@@ -148,9 +154,10 @@ void sum_chunks(const RowLoop& loop, const RowChunks& chunks, const Tensor& x, c
                [&](std::int64_t row, std::int64_t rows, const LaneBlock& block) {
                  const std::int64_t y_stride = loop.stride(y);
                  block_gradient<gate>(input + row * loop.stride(x) + block.first, loop.stride(x),
-                                      output == nullptr ? nullptr : output + row * y_stride + block.first, y_stride,
-                                      dy + row * loop.stride(gradient) + block.first, loop.stride(gradient), rows,
-                                      block.first, block.lanes, table, first, second);
+                                      output == nullptr ? nullptr : output + row * y_stride + block.first,
+                                      y_stride, dy + row * loop.stride(gradient) + block.first,
+                                      loop.stride(gradient), rows, block.first, block.lanes, table, first,
+                                      second);
                  fold(first, block, sums + block.first);
                  fold(second, block, sums + period + block.first);
                });
@@ -179,8 +186,9 @@ void batch_moments(const RowLoop& loop, const Tensor& x, double* scratch, double
     double count = 0;
     for_blocks(loop, chunks.begin(chunk), chunks.end(chunk, loop),
                [&](std::int64_t row, std::int64_t rows, const LaneBlock& block) {
-                 const double values = add_block(data + row * stride + block.first, stride, rows, block, count,
-                                                 chunk_mean + block.first, chunk_squares + block.first);
+                 const double values =
+                     add_block(data + row * stride + block.first, stride, rows, block, count,
+                               chunk_mean + block.first, chunk_squares + block.first);
                  // All strips of a row count the same values once more for their own channels.
                  if (block.first + block.lanes >= period) count += values;
                });
@@ -194,14 +202,16 @@ void batch_moments(const RowLoop& loop, const Tensor& x, double* scratch, double
     const double* chunk_squares = chunk_mean + period;
     const double more = counts[static_cast<std::size_t>(chunk)];
 #pragma omp simd
-    for (std::int64_t c = 0; c < period; ++c) join(count, more, chunk_mean[c], chunk_squares[c], mean[c], squares[c]);
+    for (std::int64_t c = 0; c < period; ++c)
+      join(count, more, chunk_mean[c], chunk_squares[c], mean[c], squares[c]);
     count += more;
   }
   for (std::int64_t c = 0; c < period; ++c) squares[c] = std::max(squares[c], 0.0);
 }
 
-void gradient_moments(const RowLoop& loop, GradientGate gate, const Tensor& x, const Tensor& y, const Tensor& gradient,
-                      const LaneTable& lanes, double* scratch, double* sum_gradient, double* sum_product) {
+void gradient_moments(const RowLoop& loop, GradientGate gate, const Tensor& x, const Tensor& y,
+                      const Tensor& gradient, const LaneTable& lanes, double* scratch, double* sum_gradient,
+                      double* sum_product) {
   const RowChunks chunks(loop);
   switch (gate) {
     case GradientGate::open:

@@ -35,8 +35,8 @@ class Concat final : public Kernel {
     for (std::size_t i = 0; i < arguments.input_gradients.size(); ++i) {
       const Tensor& target = arguments.input_gradients[i];
       if (!target.empty()) {
-        copy_rows(gradient.as<float>() + offset, gradient.leading, target.as<float>(), target.leading, target.rows(),
-                  target.channels());
+        copy_rows(gradient.as<float>() + offset, gradient.leading, target.as<float>(), target.leading,
+                  target.rows(), target.channels());
       }
       offset += widths_[i];
     }
@@ -61,7 +61,8 @@ class InverseTable {
   [[nodiscard]] float sum(const float* row, std::int64_t source) const {
     float total = 0;
     const auto s = static_cast<std::size_t>(source);
-    for (std::int64_t i = begin_[s]; i < begin_[s + 1]; ++i) total += row[places_[static_cast<std::size_t>(i)]];
+    for (std::int64_t i = begin_[s]; i < begin_[s + 1]; ++i)
+      total += row[places_[static_cast<std::size_t>(i)]];
     return total;
   }
 
@@ -70,8 +71,8 @@ class InverseTable {
   std::vector<std::int64_t> places_;
 };
 
-// pad_channels and gather_channels: y[j] = x[table[j]], or 0 where the entry is -1. A source's gradient is the sum over
-// the places that show it, in ascending order.
+// pad_channels and gather_channels: y[j] = x[table[j]], or 0 where the entry is -1. A source's gradient is
+// the sum over the places that show it, in ascending order.
 class ChannelTable final : public Kernel {
  public:
   explicit ChannelTable(const KernelSetup& setup)
@@ -163,7 +164,8 @@ class ScatterAdd final : public Kernel {
   std::vector<std::int64_t> table_;
 };
 
-// flatten: feature (h*W + w)*C + c of a sample. Only called where a leading dimension makes it more than a view.
+// flatten: feature (h*W + w)*C + c of a sample. Only called where a leading dimension makes it more than a
+// view.
 class Flatten final : public Kernel {
  public:
   explicit Flatten(const KernelSetup& /*setup*/) {}
@@ -178,7 +180,8 @@ class Flatten final : public Kernel {
     auto* y = output.as<float>();
     for (std::int64_t n = 0; n < output.rows(); ++n) {
       float* row = y + n * output.leading;
-      copy_rows(x + n * positions * input.leading, input.leading, row, input.channels(), positions, input.channels());
+      copy_rows(x + n * positions * input.leading, input.leading, row, input.channels(), positions,
+                input.channels());
       std::fill(row + output.channels(), row + output.leading, 0.0F);
     }
   }
@@ -191,8 +194,8 @@ class Flatten final : public Kernel {
     const auto* dy = gradient.as<float>();
     auto* dx = target.as<float>();
     for (std::int64_t n = 0; n < gradient.rows(); ++n) {
-      copy_rows(dy + n * gradient.leading, target.channels(), dx + n * positions * target.leading, target.leading,
-                positions, target.channels());
+      copy_rows(dy + n * gradient.leading, target.channels(), dx + n * positions * target.leading,
+                target.leading, positions, target.channels());
     }
   }
 };

@@ -1,8 +1,9 @@
-// The CPU back end: float32, activations NHWC, filters KRSC. Convolutions and linear layers run on oneDNN, everything
-// else in own loops over channels.
+// The CPU back end: float32, activations NHWC, filters KRSC. Convolutions and linear layers run on oneDNN,
+// everything else in own loops over channels.
 //
-// Work is cut into chunks whose borders depend on the sizes only, and partial sums are added in the order of the
-// chunks: results are the same for any number of threads and any timing (oneDNN: for the same number of threads).
+// Work is cut into chunks whose borders depend on the sizes only, and partial sums are added in the order of
+// the chunks: results are the same for any number of threads and any timing (oneDNN: for the same number of
+// threads).
 #pragma once
 
 namespace secateur {

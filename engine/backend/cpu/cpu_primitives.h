@@ -1,5 +1,5 @@
-// Primitives of the CPU back end, for float32 slabs and maps and, where it costs nothing, float64. Other element types
-// throw Error. Results do not depend on the number of threads.
+// Primitives of the CPU back end, for float32 slabs and maps and, where it costs nothing, float64. Other
+// element types throw Error. Results do not depend on the number of threads.
 #pragma once
 
 #include "secateur/backend/primitives.h"
@@ -11,8 +11,9 @@ class CpuPrimitives final : public Primitives {
   void sgd_update(Stream& stream, DType type, void* weights, const void* gradients, void* momentum,
                   std::span<const UpdateSegment> segments, const SgdSettings& settings) override;
   void filter_norms(Stream& stream, FilterNorm norm, std::span<const NormRequest> requests) override;
-  // A map is constant when its largest value equals its smallest, whatever that value is: rounding in the mean of, say,
-  // 0.1 everywhere would leave a deviation that is not zero. Not a number makes the channel's sum not a number.
+  // A map is constant when its largest value equals its smallest, whatever that value is: rounding in the
+  // mean of, say, 0.1 everywhere would leave a deviation that is not zero. Not a number makes the channel's
+  // sum not a number.
   void accumulate_redundancy(Stream& stream, CorrelationKind kind, const Tensor& maps, std::int64_t images,
                              const RedundancySums& sums) override;
   void gather(Stream& stream, DType type, std::span<const GatherSegment> segments) override;

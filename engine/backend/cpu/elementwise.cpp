@@ -2,7 +2,6 @@
 #include <array>
 #include <vector>
 
-#include "backend/cpu/chunks.h"
 #include "backend/cpu/cpu_kernels.h"
 #include "backend/cpu/rows.h"
 #include "secateur/core/rng.h"
@@ -10,74 +9,99 @@
 namespace secateur::cpu {
 namespace {
 
+// Lanes of a long row: enough to hide the loop's overhead, few enough to give every thread some.
+constexpr std::int64_t kLanes = 4096;
+
+// y = relu(x). A NaN passes through, as it does in a batch norm's ReLU, so that a diverged run is seen.
 class Relu final : public Kernel {
  public:
   explicit Relu(const KernelSetup& /*setup*/) {}
-  KernelMemory memory() const override { return {.backward_needs_inputs = false, .backward_needs_output = true}; }
 
-  void forward(const ForwardArguments& a) override {
-    const Tensor& x = a.inputs[0];
-    for_chunks(x.rows(), [&](int, std::int64_t first, std::int64_t last) {
-      for (std::int64_t row = first; row < last; ++row) {
-        const float* in = x.as<float>() + row * x.leading;
-        float* out = a.output.as<float>() + row * a.output.leading;
-        // Written so that a NaN passes through, as it does in a batch norm's ReLU.
-        for (std::int64_t c = 0; c < x.channels(); ++c) out[c] = in[c] < 0 ? 0.0F : in[c];
-        clear_padding(out, a.output);
-      }
-    });
+  // y > 0 exactly where x > 0.
+  KernelMemory memory() const override {
+    return {.backward_needs_inputs = false, .backward_needs_output = true};
   }
 
-  void backward(const BackwardArguments& a) override {
-    const Tensor& dx = a.input_gradients[0];
-    if (dx.empty()) return;
-    for_chunks(dx.rows(), [&](int, std::int64_t first, std::int64_t last) {
-      for (std::int64_t row = first; row < last; ++row) {
-        const float* y = a.output.as<float>() + row * a.output.leading;
-        const float* dy = a.output_gradient.as<float>() + row * a.output_gradient.leading;
-        float* out = dx.as<float>() + row * dx.leading;
-        for (std::int64_t c = 0; c < dx.channels(); ++c) out[c] = y[c] > 0 ? dy[c] : 0.0F;
-        clear_padding(out, dx);
-      }
-    });
+  void forward(const ForwardArguments& arguments) override {
+    const Tensor& input = arguments.inputs[0];
+    const Tensor& output = arguments.output;
+    const RowLoop loop = row_loop(std::array{output, input}, kLanes);
+    const auto* x = input.as<float>();
+    auto* y = output.as<float>();
+#pragma omp parallel for schedule(static)
+    for (std::int64_t row = 0; row < loop.rows; ++row) {
+      const float* in = x + row * loop.stride(input);
+      float* out = y + row * loop.stride(output);
+      const std::int64_t lanes = loop.lanes_of(row);
+#pragma omp simd
+      for (std::int64_t l = 0; l < lanes; ++l) out[l] = in[l] < 0 ? 0.0F : in[l];
+    }
+    if (!loop.shared) zero_padding(output);
+  }
+
+  void backward(const BackwardArguments& arguments) override {
+    const Tensor& output = arguments.output;
+    const Tensor& gradient = arguments.output_gradient;
+    const Tensor& target = arguments.input_gradients[0];
+    if (target.empty()) return;
+    const RowLoop loop = row_loop(std::array{target, output, gradient}, kLanes);
+    const auto* y = output.as<float>();
+    const auto* dy = gradient.as<float>();
+    auto* dx = target.as<float>();
+#pragma omp parallel for schedule(static)
+    for (std::int64_t row = 0; row < loop.rows; ++row) {
+      const float* value = y + row * loop.stride(output);
+      const float* from = dy + row * loop.stride(gradient);
+      float* out = dx + row * loop.stride(target);
+      const std::int64_t lanes = loop.lanes_of(row);
+#pragma omp simd
+      for (std::int64_t l = 0; l < lanes; ++l) out[l] = value[l] > 0 ? from[l] : 0.0F;
+    }
+    if (!loop.shared) zero_padding(target);
   }
 };
 
+// y = sum of all inputs, in their order.
 class Add final : public Kernel {
  public:
   explicit Add(const KernelSetup& /*setup*/) {}
   KernelMemory memory() const override { return {.backward_needs_inputs = false}; }
 
-  void forward(const ForwardArguments& a) override {
-    const std::int64_t channels = a.output.channels();
-    for_chunks(a.output.rows(), [&](int, std::int64_t first, std::int64_t last) {
-      for (std::int64_t row = first; row < last; ++row) {
-        float* out = a.output.as<float>() + row * a.output.leading;
-        std::copy_n(a.inputs[0].as<float>() + row * a.inputs[0].leading, channels, out);
-        for (const Tensor& term : a.inputs.subspan(1)) {
-          const float* in = term.as<float>() + row * term.leading;
-          for (std::int64_t c = 0; c < channels; ++c) out[c] += in[c];
-        }
-        clear_padding(out, a.output);
-      }
-    });
+  void forward(const ForwardArguments& arguments) override {
+    for (std::size_t i = 1; i < arguments.inputs.size(); ++i) {
+      add(i == 1 ? arguments.inputs[0] : arguments.output, arguments.inputs[i], arguments.output);
+    }
   }
 
-  // Programs pass the gradient on without a kernel (Op::passes_gradient); this is for whoever calls the kernel itself.
-  void backward(const BackwardArguments& a) override {
-    for (const Tensor& dx : a.input_gradients) {
-      if (dx.empty()) continue;
-      for (std::int64_t row = 0; row < dx.rows(); ++row) {
-        float* out = dx.as<float>() + row * dx.leading;
-        std::copy_n(a.output_gradient.as<float>() + row * a.output_gradient.leading, dx.channels(), out);
-        clear_padding(out, dx);
-      }
+  // Programs pass the gradient on without a kernel (Op::passes_gradient); this is for whoever calls the
+  // kernel itself.
+  void backward(const BackwardArguments& arguments) override {
+    for (const Tensor& target : arguments.input_gradients) {
+      if (!target.empty()) copy_tensor(arguments.output_gradient, target);
     }
+  }
+
+ private:
+  static void add(const Tensor& first, const Tensor& second, const Tensor& output) {
+    const RowLoop loop = row_loop(std::array{output, first, second}, kLanes);
+    const auto* a = first.as<float>();
+    const auto* b = second.as<float>();
+    auto* y = output.as<float>();
+#pragma omp parallel for schedule(static)
+    for (std::int64_t row = 0; row < loop.rows; ++row) {
+      const float* left = a + row * loop.stride(first);
+      const float* right = b + row * loop.stride(second);
+      float* out = y + row * loop.stride(output);
+      const std::int64_t lanes = loop.lanes_of(row);
+#pragma omp simd
+      for (std::int64_t l = 0; l < lanes; ++l) out[l] = left[l] + right[l];
+    }
+    if (!loop.shared) zero_padding(output);
   }
 };
 
-// Inverted dropout. A unit's number depends on (seed, step, node, original unit) alone: word u % 4 of the Philox block
-// with counter {u / 4, node, step, dropout}, where u counts the units of the unpruned map.
+// Inverted dropout. A unit's number depends on (seed, step, node, original unit) alone: word u % 4 of the
+// Philox block with counter {u / 4, node, step, dropout}, where u counts the units of the unpruned map.
 class Dropout final : public Kernel {
  public:
   explicit Dropout(const KernelSetup& setup)
@@ -98,29 +122,31 @@ class Dropout final : public Kernel {
 
  private:
   // The mask is its own adjoint, and is drawn again in the backward pass rather than stored.
-  void apply(const Tensor& from, const Tensor& to, const StepState& step) const {
-    const float keep_scale = static_cast<float>(1.0 / (1.0 - rate_));
+  void apply(const Tensor& input, const Tensor& output, const StepState& step) const {
+    if (!active_) {
+      copy_tensor(input, output);
+      return;
+    }
+    const auto keep_scale = static_cast<float>(1.0 / (1.0 - rate_));
     const std::array<std::uint32_t, 2> key{static_cast<std::uint32_t>(step.seed),
                                            static_cast<std::uint32_t>(step.seed >> 32)};
-    for_chunks(from.rows(), [&](int, std::int64_t first, std::int64_t last) {
-      for (std::int64_t row = first; row < last; ++row) {
-        const float* in = from.as<float>() + row * from.leading;
-        float* out = to.as<float>() + row * to.leading;
-        for (std::int64_t c = 0; c < channels_; ++c) {
-          if (!active_) {
-            out[c] = in[c];
-            continue;
-          }
-          const auto unit = static_cast<std::uint64_t>(row * original_channels_ + origin_[static_cast<std::size_t>(c)]);
-          const auto block = philox4x32({static_cast<std::uint32_t>(unit >> 2), node_,
-                                         static_cast<std::uint32_t>(step.step),
-                                         static_cast<std::uint32_t>(RngPurpose::dropout)},
-                                        key);
-          out[c] = block[unit & 3] * 0x1p-32 >= rate_ ? in[c] * keep_scale : 0.0F;
-        }
-        clear_padding(out, to);
+    const auto* x = input.as<float>();
+    auto* y = output.as<float>();
+#pragma omp parallel for schedule(static)
+    for (std::int64_t row = 0; row < output.rows(); ++row) {
+      const float* in = x + row * input.leading;
+      float* out = y + row * output.leading;
+      for (std::int64_t c = 0; c < channels_; ++c) {
+        const auto unit =
+            static_cast<std::uint64_t>(row * original_channels_ + origin_[static_cast<std::size_t>(c)]);
+        const auto block =
+            philox4x32({static_cast<std::uint32_t>(unit >> 2), node_, static_cast<std::uint32_t>(step.step),
+                        static_cast<std::uint32_t>(RngPurpose::dropout)},
+                       key);
+        out[c] = block[unit & 3] * 0x1p-32 >= rate_ ? in[c] * keep_scale : 0.0F;
       }
-    });
+      std::fill(out + channels_, out + output.leading, 0.0F);
+    }
   }
 
   bool active_;

@@ -1,6 +1,7 @@
-// conv2d and linear on oneDNN. Activations are handed over as they lie (NHWC); weights go from KRSC into the layout
-// that the primitive asks for on each call, since they change on each step; measured on AVX2, blocked activations are
-// slower than that. Every primitive and memory object is made once; a call sets pointers and executes.
+// conv2d and linear on oneDNN. Activations are handed over as they lie (NHWC); weights go from KRSC into the
+// layout that the primitive asks for on each call, since they change on each step; measured on AVX2, blocked
+// activations are slower than that. Every primitive and memory object is made once; a call sets pointers and
+// executes.
 #include <dnnl.hpp>
 #include <optional>
 #include <unordered_map>
@@ -46,7 +47,9 @@ class WorkspaceLayout {
     end_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
     return offset;
   }
-  std::int64_t take(const Description& description) { return take(static_cast<std::int64_t>(description.get_size())); }
+  std::int64_t take(const Description& description) {
+    return take(static_cast<std::int64_t>(description.get_size()));
+  }
   [[nodiscard]] std::int64_t bytes() const { return end_; }
 
  private:
@@ -55,8 +58,8 @@ class WorkspaceLayout {
 
 std::byte* at(void* workspace, std::int64_t offset) { return static_cast<std::byte*>(workspace) + offset; }
 
-// An activation as oneDNN sees it: without padding lanes. Where the stored tensor has some, a compact copy in the
-// workspace stands in for it, which is far cheaper than oneDNN's reference path for strided maps.
+// An activation as oneDNN sees it: without padding lanes. Where the stored tensor has some, a compact copy in
+// the workspace stands in for it, which is far cheaper than oneDNN's reference path for strided maps.
 class Activation {
  public:
   Activation(const Tensor& stored, WorkspaceLayout& layout) : copied_(!stored.dense()) {
@@ -66,7 +69,8 @@ class Activation {
   float* read(const Tensor& stored, void* workspace) const {
     if (!copied_) return stored.as<float>();
     auto* compact = reinterpret_cast<float*>(at(workspace, offset_));
-    copy_rows(stored.as<float>(), stored.leading, compact, stored.channels(), stored.rows(), stored.channels());
+    copy_rows(stored.as<float>(), stored.leading, compact, stored.channels(), stored.rows(),
+              stored.channels());
     return compact;
   }
   // Where a result is to be written; store() then brings it to its tensor.
@@ -119,7 +123,8 @@ class Weights {
 class Pass {
  public:
   Pass(const dnnl::primitive_desc_base& description, WorkspaceLayout& layout)
-      : primitive_(description.get()), scratchpad_(unbound(description.query_md(dnnl::query::scratchpad_md))) {
+      : primitive_(description.get()),
+        scratchpad_(unbound(description.query_md(dnnl::query::scratchpad_md))) {
     scratchpad_offset_ = layout.take(scratchpad_.get_desc());
     arguments_.emplace(DNNL_ARG_SCRATCHPAD, scratchpad_);
   }
@@ -299,7 +304,8 @@ FilterPlan convolution_plan(const KernelSetup& setup) {
   const Dims strides{stride[0], stride[1]};
   const Dims dilations{dilation[0] - 1, dilation[1] - 1};  // oneDNN counts the gaps
   const Dims before{padding[0], padding[1]};
-  // What the windows reach past the end, which is less than the padding (or negative) where the stride leaves a rest.
+  // What the windows reach past the end, which is less than the padding (or negative) where the stride leaves
+  // a rest.
   const auto after = [&](int axis, std::int64_t out, std::int64_t in) {
     const auto a = static_cast<std::size_t>(axis);
     return (out - 1) * stride[a] + dilation[a] * (w[axis + 1] - 1) + 1 - in - padding[a];
@@ -311,24 +317,27 @@ FilterPlan convolution_plan(const KernelSetup& setup) {
   plan.source = described({x[0], x[3], x[1], x[2]}, Tag::nhwc);
   plan.destination = described({y[0], y[3], y[1], y[2]}, Tag::nhwc);
   plan.bias = described({y[3]}, Tag::x);
-  const Dims filters = groups == 1 ? Dims{w[0], w[3], w[1], w[2]} : Dims{groups, w[0] / groups, w[3], w[1], w[2]};
+  const Dims filters =
+      groups == 1 ? Dims{w[0], w[3], w[1], w[2]} : Dims{groups, w[0] / groups, w[3], w[1], w[2]};
   plan.weights = described(filters, groups == 1 ? Tag::ohwi : Tag::gohwi);
   const Description any = described(filters, Tag::any);
   const Description bias = plan.has_bias ? plan.bias : Description();
   const dnnl::primitive_attr attr = user_scratchpad();
   constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 
-  const dnnl::convolution_forward::primitive_desc forward(engine(), forward_kind(setup), kDirect, plan.source, any,
-                                                          bias, plan.destination, strides, dilations, before, behind,
-                                                          attr);
+  const dnnl::convolution_forward::primitive_desc forward(engine(), forward_kind(setup), kDirect, plan.source,
+                                                          any, bias, plan.destination, strides, dilations,
+                                                          before, behind, attr);
   plan.forward = forward;
   if (wants_input_gradient(setup)) {
-    plan.backward_data = dnnl::convolution_backward_data::primitive_desc(
-        engine(), kDirect, plan.source, any, plan.destination, strides, dilations, before, behind, forward, attr);
+    plan.backward_data =
+        dnnl::convolution_backward_data::primitive_desc(engine(), kDirect, plan.source, any, plan.destination,
+                                                        strides, dilations, before, behind, forward, attr);
   }
   if (setup.parameter_gradients_wanted) {
     plan.backward_weights = dnnl::convolution_backward_weights::primitive_desc(
-        engine(), kDirect, plan.source, any, bias, plan.destination, strides, dilations, before, behind, forward, attr);
+        engine(), kDirect, plan.source, any, bias, plan.destination, strides, dilations, before, behind,
+        forward, attr);
   }
   return plan;
 }
@@ -346,16 +355,16 @@ FilterPlan linear_plan(const KernelSetup& setup) {
   const Description bias = plan.has_bias ? plan.bias : Description();
   const dnnl::primitive_attr attr = user_scratchpad();
 
-  const dnnl::inner_product_forward::primitive_desc forward(engine(), forward_kind(setup), plan.source, any, bias,
-                                                            plan.destination, attr);
+  const dnnl::inner_product_forward::primitive_desc forward(engine(), forward_kind(setup), plan.source, any,
+                                                            bias, plan.destination, attr);
   plan.forward = forward;
   if (wants_input_gradient(setup)) {
     plan.backward_data = dnnl::inner_product_backward_data::primitive_desc(engine(), plan.source, any,
                                                                            plan.destination, forward, attr);
   }
   if (setup.parameter_gradients_wanted) {
-    plan.backward_weights = dnnl::inner_product_backward_weights::primitive_desc(engine(), plan.source, any, bias,
-                                                                                 plan.destination, forward, attr);
+    plan.backward_weights = dnnl::inner_product_backward_weights::primitive_desc(
+        engine(), plan.source, any, bias, plan.destination, forward, attr);
   }
   return plan;
 }

@@ -6,9 +6,9 @@
 namespace secateur::cpu {
 namespace {
 
-// loss_n = -sum_k q_k log p_k with p the softmax of the logits and q = (1 - s) * [k is the label] + s / K (Szegedy et al.
-// 2016). d loss_n / d logit_k = p_k - q_k. Samples with a negative label have neither loss nor gradient. Sums over
-// classes are in double.
+// loss_n = -sum_k q_k log p_k with p the softmax of the logits and q = (1 - s) * [k is the label] + s / K
+// (Szegedy et al. 2016). d loss_n / d logit_k = p_k - q_k. Samples with a negative label have neither loss
+// nor gradient. Sums over classes are in double.
 class SoftmaxCrossEntropy final : public Kernel {
  public:
   explicit SoftmaxCrossEntropy(const KernelSetup& setup)
@@ -82,8 +82,8 @@ class SoftmaxCrossEntropy final : public Kernel {
     const auto* label = labels.as<std::int32_t>();
     for (std::int64_t n = 0; n < labels.rows(); ++n) {
       const std::int32_t value = label[n * labels.leading];
-      require(value < classes, "layer '{}': the label of sample {} is {}, but there are {} classes", layer_, n, value,
-              classes);
+      require(value < classes, "layer '{}': the label of sample {} is {}, but there are {} classes", layer_,
+              n, value, classes);
     }
   }
 

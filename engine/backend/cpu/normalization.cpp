@@ -1,6 +1,6 @@
 // batch_norm and batch_norm_act: y = relu(scale * (x - mean) / sqrt(variance + epsilon) + shift + residual).
-// Ioffe and Szegedy (2015). Forward reads the map twice and writes it once; the gradient likewise, with the output
-// gradient beside it.
+// Ioffe and Szegedy (2015). Forward reads the map twice and writes it once; the gradient likewise, with the
+// output gradient beside it.
 #include <array>
 #include <cmath>
 
@@ -100,7 +100,8 @@ void spread_gradient(const RowLoop& loop, const LaneTable& table, const float* b
         dz = deviation * table.factor[l] + table.shift[l] > 0 ? dz : 0.0F;
       }
       if constexpr (to_residual) rest[l] = dz;
-      if constexpr (to_input) out[l] = table.factor[l] * (dz - by_one[l] - deviation * table.inverse[l] * by_x[l]);
+      if constexpr (to_input)
+        out[l] = table.factor[l] * (dz - by_one[l] - deviation * table.inverse[l] * by_x[l]);
     }
   }
 }
@@ -153,7 +154,7 @@ class BatchNorm : public Kernel {
       has_residual_ ? normalize<false, true>(loop, table, input, residual, arguments.output)
                     : normalize<false, false>(loop, table, input, residual, arguments.output);
     }
-    if (loop.period == channels_) zero_padding(arguments.output);
+    if (!loop.shared) zero_padding(arguments.output);
   }
 
   void backward(const BackwardArguments& arguments) override {
@@ -188,7 +189,7 @@ class BatchNorm : public Kernel {
       }
     }
     spread(loop, table, by_one, by_x, arguments, residual);
-    if (loop.period == channels_) {
+    if (!loop.shared) {
       for (const Tensor& target : arguments.input_gradients) {
         if (!target.empty()) zero_padding(target);
       }

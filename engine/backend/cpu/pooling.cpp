@@ -97,24 +97,24 @@ class MaxPool final : public Kernel {
     }
   }
 
-  // A NaN wins, so that a diverged run is seen; among equals the first stays.
   template <class Place>
   void take(const float* in, Place index, bool first, float* best, Place* place) const {
     if (first) {
       std::copy_n(in, channels_, best);
       if (place != nullptr) std::fill_n(place, channels_, index);
-    } else if (place == nullptr) {
-#pragma omp simd
-      for (std::int64_t c = 0; c < channels_; ++c) best[c] = in[c] > best[c] || in[c] != in[c] ? in[c] : best[c];
-    } else {
-#pragma omp simd
-      for (std::int64_t c = 0; c < channels_; ++c) {
-        const bool wins = in[c] > best[c] || in[c] != in[c];
-        best[c] = wins ? in[c] : best[c];
-        place[c] = wins ? index : place[c];
-      }
+      return;
     }
+    // The places before the values that they are compared by.
+    if (place != nullptr) {
+#pragma omp simd
+      for (std::int64_t c = 0; c < channels_; ++c) place[c] = wins(in[c], best[c]) ? index : place[c];
+    }
+#pragma omp simd
+    for (std::int64_t c = 0; c < channels_; ++c) best[c] = wins(in[c], best[c]) ? in[c] : best[c];
   }
+
+  // A NaN wins, so that a diverged run is seen; among equals the first stays.
+  static bool wins(float value, float best) { return value > best || value != value; }
 
   template <class Place>
   void scatter(const BackwardArguments& arguments) const {

@@ -12,32 +12,28 @@
 namespace secateur::cpu {
 namespace {
 
-template <class T>
+template <bool nesterov, class T>
 void update_range(T* weights, const T* gradients, T* momentum, std::int64_t count, double weight_decay,
                   const SgdSettings& settings) {
   const T rate = static_cast<T>(settings.learning_rate);
   const T keep = static_cast<T>(settings.momentum);
   const T decay = static_cast<T>(weight_decay);
-  // A second loop costs less than a choice in every element.
-  if (settings.nesterov) {
 #pragma omp simd
-    for (std::int64_t i = 0; i < count; ++i) {
-      const T g = gradients[i] + decay * weights[i];
-      momentum[i] = keep * momentum[i] + g;
-      weights[i] -= rate * (g + keep * momentum[i]);
-    }
-  } else {
-#pragma omp simd
-    for (std::int64_t i = 0; i < count; ++i) {
-      momentum[i] = keep * momentum[i] + (gradients[i] + decay * weights[i]);
-      weights[i] -= rate * momentum[i];
+  for (std::int64_t i = 0; i < count; ++i) {
+    const T g = gradients[i] + decay * weights[i];
+    const T v = keep * momentum[i] + g;
+    momentum[i] = v;
+    if constexpr (nesterov) {
+      weights[i] -= rate * (g + keep * v);
+    } else {
+      weights[i] -= rate * v;
     }
   }
 }
 
-// All segments are one range of elements, of which each thread takes an equal part: one parallel region, however many
-// small segments there are.
-template <class T>
+// All segments are one range of elements, of which each thread takes an equal part: one parallel region,
+// however many small segments there are.
+template <bool nesterov, class T>
 void update_all(T* weights, const T* gradients, T* momentum, std::span<const UpdateSegment> segments,
                 const SgdSettings& settings) {
   std::int64_t total = 0;
@@ -52,8 +48,8 @@ void update_all(T* weights, const T* gradients, T* momentum, std::span<const Upd
       const std::int64_t first = std::clamp<std::int64_t>(begin - base, 0, segment.count);
       const std::int64_t last = std::clamp<std::int64_t>(end - base, 0, segment.count);
       const std::int64_t offset = segment.offset + first;
-      update_range(weights + offset, gradients + offset, momentum + offset, last - first, segment.weight_decay,
-                   settings);
+      update_range<nesterov>(weights + offset, gradients + offset, momentum + offset, last - first,
+                             segment.weight_decay, settings);
       base += segment.count;
     }
   }
@@ -69,7 +65,8 @@ double norm_of(FilterNorm norm, const T* row, std::int64_t length) {
       return result;
     case FilterNorm::l2:
 #pragma omp simd reduction(+ : result)
-      for (std::int64_t i = 0; i < length; ++i) result += static_cast<double>(row[i]) * static_cast<double>(row[i]);
+      for (std::int64_t i = 0; i < length; ++i)
+        result += static_cast<double>(row[i]) * static_cast<double>(row[i]);
       return std::sqrt(result);
     case FilterNorm::max:
       // Not less-or-equal rather than greater, so that not a number is kept.
@@ -133,26 +130,30 @@ bool finite(const T* values, std::int64_t count, Bits exponent) {
 
 }  // namespace
 
-void CpuPrimitives::sgd_update(Stream& /*stream*/, DType type, void* weights, const void* gradients, void* momentum,
-                               std::span<const UpdateSegment> segments, const SgdSettings& settings) {
+void CpuPrimitives::sgd_update(Stream& /*stream*/, DType type, void* weights, const void* gradients,
+                               void* momentum, std::span<const UpdateSegment> segments,
+                               const SgdSettings& settings) {
   with_real(type, "the weight update", [&](auto zero) {
     using T = decltype(zero);
-    update_all(static_cast<T*>(weights), static_cast<const T*>(gradients), static_cast<T*>(momentum), segments,
-               settings);
+    const auto update = settings.nesterov ? update_all<true, T> : update_all<false, T>;
+    update(static_cast<T*>(weights), static_cast<const T*>(gradients), static_cast<T*>(momentum), segments,
+           settings);
   });
 }
 
 void CpuPrimitives::filter_norms(Stream& /*stream*/, FilterNorm norm, std::span<const NormRequest> requests) {
   for (const NormRequest& request : requests) {
     const Tensor& filters = request.filters;
-    require(filters.dense() && filters.shape.rank() >= 1, "filters are dense, got {} with leading dimension {}",
-            filters.shape.to_string(), filters.leading);
+    require(filters.dense() && filters.shape.rank() >= 1,
+            "filters are dense, got {} with leading dimension {}", filters.shape.to_string(),
+            filters.leading);
     const std::int64_t rows = filters.shape[0];
     const std::int64_t length = rows == 0 ? 0 : filters.count() / rows;
     with_real(filters.dtype, "the norm of filters", [&](auto zero) {
       const auto* data = filters.as<decltype(zero)>();
 #pragma omp parallel for schedule(static) if (rows * length > 16384)
-      for (std::int64_t row = 0; row < rows; ++row) request.norms[row] = norm_of(norm, data + row * length, length);
+      for (std::int64_t row = 0; row < rows; ++row)
+        request.norms[row] = norm_of(norm, data + row * length, length);
     });
   }
 }
@@ -177,8 +178,9 @@ void CpuPrimitives::gather(Stream& /*stream*/, DType type, std::span<const Gathe
 }
 
 void CpuPrimitives::add(Stream& /*stream*/, const Tensor& a, const Tensor& b, const Tensor& out) {
-  require(a.shape == out.shape && b.shape == out.shape, "tensors that are added have one shape, got {} + {} -> {}",
-          a.shape.to_string(), b.shape.to_string(), out.shape.to_string());
+  require(a.shape == out.shape && b.shape == out.shape,
+          "tensors that are added have one shape, got {} + {} -> {}", a.shape.to_string(),
+          b.shape.to_string(), out.shape.to_string());
   with_real(out.dtype, "add", [&](auto zero) { add_tensors<decltype(zero)>(a, b, out); });
 }
 

@@ -1,6 +1,6 @@
-// Redundancy of feature maps: sums of correlations between the channels of an image. One image a thread; its maps are
-// read from memory once and stay in the cache for the passes that follow. The contributions of the images are added in
-// their order.
+// Redundancy of feature maps: sums of correlations between the channels of an image. One image a thread; its
+// maps are read from memory once and stay in the cache for the passes that follow. The contributions of the
+// images are added in their order.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -13,7 +13,9 @@ namespace {
 constexpr std::int64_t kRowTile = 4;     // channels of the left operand kept in registers
 constexpr std::int64_t kColumnTile = 8;  // of the right one: two vectors of doubles
 
-std::int64_t padded(std::int64_t channels) { return (channels + kColumnTile - 1) / kColumnTile * kColumnTile; }
+std::int64_t padded(std::int64_t channels) {
+  return (channels + kColumnTile - 1) / kColumnTile * kColumnTile;
+}
 
 // What a thread needs for one image; `width` channels, padded with channels that count as constant.
 struct ImageScratch {
@@ -30,8 +32,8 @@ struct ImageScratch {
 
 // mean and scale = 1 / length of the centred map; 0 where the map is constant, which constant[c] then counts.
 template <class T>
-void describe(const T* maps, std::int64_t positions, std::int64_t channels, std::int64_t leading, ImageScratch& scratch,
-              double* constant) {
+void describe(const T* maps, std::int64_t positions, std::int64_t channels, std::int64_t leading,
+              ImageScratch& scratch, double* constant) {
   double* mean = scratch.mean.data();
   double* scale = scratch.scale.data();
   double* low = scratch.low.data();
@@ -85,8 +87,8 @@ void signed_sums(const T* maps, std::int64_t positions, std::int64_t channels, s
   for (std::int64_t c = 0; c < channels; ++c) result[c] = constant[c] > 0 ? 0.0 : dot[c] * scale[c] - 1.0;
 }
 
-// One tile of the correlation matrix, reduced into the row sums of both of its sides. A tile on the diagonal holds each
-// pair twice, once for either side.
+// One tile of the correlation matrix, reduced into the row sums of both of its sides. A tile on the diagonal
+// holds each pair twice, once for either side.
 void pair_tile(CorrelationKind kind, const ImageScratch& scratch, std::int64_t positions, std::int64_t first,
                std::int64_t second, bool both_sides, double* sums) {
   double rho[kRowTile][kColumnTile] = {};
@@ -100,7 +102,8 @@ void pair_tile(CorrelationKind kind, const ImageScratch& scratch, std::int64_t p
   for (std::int64_t i = 0; i < kRowTile; ++i) {
     for (std::int64_t j = 0; j < kColumnTile; ++j) {
       if (first + i == second + j) continue;
-      const double value = kind == CorrelationKind::absolute_mean ? std::abs(rho[i][j]) : rho[i][j] * rho[i][j];
+      const double value =
+          kind == CorrelationKind::absolute_mean ? std::abs(rho[i][j]) : rho[i][j] * rho[i][j];
       sums[first + i] += value;
       if (both_sides) sums[second + j] += value;
     }
@@ -108,8 +111,8 @@ void pair_tile(CorrelationKind kind, const ImageScratch& scratch, std::int64_t p
 }
 
 template <class T>
-void pair_sums(CorrelationKind kind, const T* maps, std::int64_t positions, std::int64_t channels, std::int64_t leading,
-               ImageScratch& scratch, double* result) {
+void pair_sums(CorrelationKind kind, const T* maps, std::int64_t positions, std::int64_t channels,
+               std::int64_t leading, ImageScratch& scratch, double* result) {
   for (std::int64_t t = 0; t < positions; ++t) {
     const T* row = maps + t * leading;
     double* z = scratch.standardized.data() + t * scratch.width;
@@ -167,7 +170,8 @@ void accumulate(CorrelationKind kind, const Tensor& maps, std::int64_t images, c
 void CpuPrimitives::accumulate_redundancy(Stream& /*stream*/, CorrelationKind kind, const Tensor& maps,
                                           std::int64_t images, const RedundancySums& sums) {
   require(maps.shape.rank() == 4, "feature maps are [N, H, W, C], got {}", maps.shape.to_string());
-  require(images >= 0 && images <= maps.shape[0], "{} images were asked for, the maps hold {}", images, maps.shape[0]);
+  require(images >= 0 && images <= maps.shape[0], "{} images were asked for, the maps hold {}", images,
+          maps.shape[0]);
   if (images == 0 || maps.count() == 0) return;
   with_real(maps.dtype, "the redundancy of maps",
             [&](auto zero) { accumulate<decltype(zero)>(kind, maps, images, sums); });

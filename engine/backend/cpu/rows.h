@@ -1,8 +1,9 @@
 // Loops over the rows of tensors that may have different leading dimensions.
 //
-// A map with few channels makes short inner loops. Where all tensors share one leading dimension their memory is one
-// block, so several rows are taken together as one long row of `lanes` values, lane l belonging to channel l mod
-// `period`; padding lanes then take part as channels of their own (they hold zeros and must stay zero).
+// A map with few channels makes short inner loops. Where all tensors share one leading dimension their memory
+// is one block, so several rows are taken together as one long row of `lanes` values, lane l belonging to
+// channel l mod `period`; padding lanes then take part as channels of their own (they hold zeros and must
+// stay zero).
 #pragma once
 
 #include <algorithm>
@@ -22,19 +23,21 @@
 namespace secateur::cpu {
 
 struct RowLoop {
-  std::int64_t rows = 0;    // long rows, the last of which may be short
-  std::int64_t lanes = 0;   // of every long row but a short last one
-  std::int64_t last = 0;    // lanes of the last long row
-  std::int64_t period = 0;  // lanes a channel's values are apart: the shared leading dimension, or the channel count
+  std::int64_t rows = 0;   // long rows, the last of which may be short
+  std::int64_t lanes = 0;  // of every long row but a short last one
+  std::int64_t last = 0;   // lanes of the last long row
+  std::int64_t period =
+      0;  // lanes a channel's values are apart: the shared leading dimension, or the channel count
   std::int64_t merged = 1;  // tensor rows in a long row
+  bool shared = false;      // one leading dimension: padding lanes are written with the others
 
   [[nodiscard]] std::int64_t lanes_of(std::int64_t row) const { return row + 1 < rows ? lanes : last; }
   // Elements from one long row of `tensor` to the next.
   [[nodiscard]] std::int64_t stride(const Tensor& tensor) const { return merged * tensor.leading; }
 };
 
-// Tensors without channels (an empty shape) are passed over: they stand for operands that this call does not have.
-// Long rows hold at least `wanted` lanes where rows can be merged.
+// Tensors without channels (an empty shape) are passed over: they stand for operands that this call does not
+// have. Long rows hold at least `wanted` lanes where rows can be merged.
 [[nodiscard]] inline RowLoop row_loop(std::span<const Tensor> tensors, std::int64_t wanted) {
   const Tensor& model = tensors[0];
   bool shared = true;
@@ -42,6 +45,7 @@ struct RowLoop {
     if (tensor.shape.rank() > 0) shared = shared && tensor.leading == model.leading;
   }
   RowLoop loop;
+  loop.shared = shared;
   const std::int64_t rows = model.rows();
   loop.period = shared ? model.leading : model.channels();
   if (shared && loop.period > 0) {
@@ -49,7 +53,8 @@ struct RowLoop {
     constexpr std::int64_t kVector = 8;
     const std::int64_t step = kVector / std::gcd(kVector, loop.period);
     const std::int64_t enough = (wanted + loop.period - 1) / loop.period;
-    if (loop.period < wanted) loop.merged = std::min((enough + step - 1) / step * step, std::max<std::int64_t>(rows, 1));
+    if (loop.period < wanted)
+      loop.merged = std::min((enough + step - 1) / step * step, std::max<std::int64_t>(rows, 1));
   }
   loop.rows = (rows + loop.merged - 1) / loop.merged;
   loop.lanes = loop.merged * loop.period;
@@ -88,9 +93,10 @@ inline void copy_tensor(const Tensor& source, const Tensor& destination) {
             source.channels());
 }
 
-// The reason why a setup is none for these kernels: another precision than fp32, or tensors of another type. Inputs
-// from `first_other` on may be of any type.
-[[nodiscard]] inline std::optional<std::string> unless_float32(const KernelSetup& setup, std::size_t first_other) {
+// The reason why a setup is none for these kernels: another precision than fp32, or tensors of another type.
+// Inputs from `first_other` on may be of any type.
+[[nodiscard]] inline std::optional<std::string> unless_float32(const KernelSetup& setup,
+                                                               std::size_t first_other) {
   if (setup.precision != Precision::fp32) {
     return fmt::format("the CPU computes in fp32, {} was asked for", name_of(setup.precision));
   }
@@ -103,9 +109,11 @@ inline void copy_tensor(const Tensor& source, const Tensor& destination) {
 
 template <class KernelType>
 void register_float32_kernel(std::string_view op, std::size_t first_other = ~std::size_t{0}) {
-  register_kernel(op, DeviceKind::cpu,
-                  {.make = [](const KernelSetup& setup) { return std::make_unique<KernelType>(setup); },
-                   .unsupported = [first_other](const KernelSetup& setup) { return unless_float32(setup, first_other); }});
+  register_kernel(
+      op, DeviceKind::cpu,
+      {.make = [](const KernelSetup& setup) { return std::make_unique<KernelType>(setup); },
+       .unsupported =
+           [first_other](const KernelSetup& setup) { return unless_float32(setup, first_other); }});
 }
 
 }  // namespace secateur::cpu

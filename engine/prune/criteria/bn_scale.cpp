@@ -9,9 +9,11 @@ class BnScaleCriterion final : public Criterion {
  public:
   explicit BnScaleCriterion(ProducerReduction reduction) : reduction_(reduction) {}
   CriterionNeeds needs() const override { return {.norm_scales = true}; }
-  std::vector<double> score(const SpaceStatistics& space, const CriterionContext& /*context*/) const override {
+  std::vector<double> score(const SpaceStatistics& space,
+                            const CriterionContext& /*context*/) const override {
     require(!space.norm_scales.empty(),
-            "criterion 'bn_scale' needs a batch norm after '{}', and there is none: choose another one or keep the layer",
+            "criterion 'bn_scale' needs a batch norm after '{}', and there is none: choose another one or "
+            "keep the layer",
             space.name);
     return reduced(space.norm_scales, reduction_);
   }

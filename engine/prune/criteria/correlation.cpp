@@ -7,7 +7,8 @@ namespace {
 class CorrelationCriterion final : public Criterion {
  public:
   CriterionNeeds needs() const override { return {.redundancy = true}; }
-  std::vector<double> score(const SpaceStatistics& space, const CriterionContext& /*context*/) const override {
+  std::vector<double> score(const SpaceStatistics& space,
+                            const CriterionContext& /*context*/) const override {
     std::vector<double> scores = min_max_normalized(space.redundancy);
     for (double& score : scores) score = 1.0 - score;
     return scores;

@@ -15,12 +15,13 @@ namespace secateur {
 [[nodiscard]] std::unique_ptr<Criterion> make_random_criterion(const CriterionOptions& options);
 [[nodiscard]] std::unique_ptr<Criterion> make_taylor_criterion(const CriterionOptions& options);
 
-// Several producers' values as one: each min-max normalised by itself, then reduced, since raw values would let 1x1
-// shortcuts, whose fan-in is small, dominate. The result is normalised again (Eq. 12).
+// Several producers' values as one: each min-max normalised by itself, then reduced, since raw values would
+// let 1x1 shortcuts, whose fan-in is small, dominate. The result is normalised again (Eq. 12).
 [[nodiscard]] std::vector<double> reduced(const std::vector<std::vector<double>>& of_producer,
                                           ProducerReduction reduction);
 
 // L1hat: Eqs. 1, 2 and 12.
-[[nodiscard]] std::vector<double> normalized_magnitude(const SpaceStatistics& space, ProducerReduction reduction);
+[[nodiscard]] std::vector<double> normalized_magnitude(const SpaceStatistics& space,
+                                                       ProducerReduction reduction);
 
 }  // namespace secateur

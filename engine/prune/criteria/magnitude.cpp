@@ -7,7 +7,8 @@
 
 namespace secateur {
 
-std::vector<double> reduced(const std::vector<std::vector<double>>& of_producer, ProducerReduction reduction) {
+std::vector<double> reduced(const std::vector<std::vector<double>>& of_producer,
+                            ProducerReduction reduction) {
   require(!of_producer.empty(), "a channel space has at least one producer");
   std::vector<double> result = min_max_normalized(of_producer.front());
   for (std::size_t p = 1; p < of_producer.size(); ++p) {
@@ -45,7 +46,8 @@ class L1Criterion final : public Criterion {
  public:
   explicit L1Criterion(ProducerReduction reduction) : reduction_(reduction) {}
   CriterionNeeds needs() const override { return {.filter_norms = true}; }
-  std::vector<double> score(const SpaceStatistics& space, const CriterionContext& /*context*/) const override {
+  std::vector<double> score(const SpaceStatistics& space,
+                            const CriterionContext& /*context*/) const override {
     return normalized_magnitude(space, reduction_);
   }
 
@@ -57,7 +59,8 @@ class L2Criterion final : public Criterion {
  public:
   explicit L2Criterion(ProducerReduction reduction) : reduction_(reduction) {}
   CriterionNeeds needs() const override { return {.filter_norms = true}; }
-  std::vector<double> score(const SpaceStatistics& space, const CriterionContext& /*context*/) const override {
+  std::vector<double> score(const SpaceStatistics& space,
+                            const CriterionContext& /*context*/) const override {
     std::vector<std::vector<double>> norms;
     for (const FilterStatistics& producer : space.producers) norms.push_back(producer.l2);
     return reduced(norms, reduction_);

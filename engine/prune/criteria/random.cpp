@@ -1,4 +1,5 @@
-// random: the control. Uniform numbers keyed by round and space, so that a repeated run removes the same filters.
+// random: the control. Uniform numbers keyed by round and space, so that a repeated run removes the same
+// filters.
 #include "prune/criteria/criteria.h"
 #include "secateur/core/rng.h"
 

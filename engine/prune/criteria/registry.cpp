@@ -41,13 +41,15 @@ std::unique_ptr<Criterion> make_criterion(std::string_view name, const Criterion
     if (entry.info.name == name) return entry.make(options);
     names.push_back(entry.info.name);
   }
-  fail("unknown criterion '{}': expected one of {}{}", name, fmt::join(names, ", "), did_you_mean(name, names));
+  fail("unknown criterion '{}': expected one of {}{}", name, fmt::join(names, ", "),
+       did_you_mean(name, names));
 }
 
 void register_criterion(std::string name, std::string description, CriterionFactory factory) {
   Registry& r = registry();
   const std::scoped_lock lock(r.mutex);
-  const bool taken = std::ranges::any_of(r.entries, [&](const Entry& entry) { return entry.info.name == name; });
+  const bool taken =
+      std::ranges::any_of(r.entries, [&](const Entry& entry) { return entry.info.name == name; });
   require(!taken, "there is a criterion '{}' already", name);
   r.entries.push_back({{std::move(name), std::move(description)}, std::move(factory)});
 }

@@ -1,4 +1,5 @@
-// taylor: |activation * gradient|, the first-order change of the loss when a map is zeroed (Molchanov et al. 2017).
+// taylor: |activation * gradient|, the first-order change of the loss when a map is zeroed (Molchanov et al.
+// 2017).
 #include "prune/criteria/criteria.h"
 
 namespace secateur {
@@ -7,7 +8,8 @@ namespace {
 class TaylorCriterion final : public Criterion {
  public:
   CriterionNeeds needs() const override { return {.gradients = true}; }
-  std::vector<double> score(const SpaceStatistics& space, const CriterionContext& /*context*/) const override {
+  std::vector<double> score(const SpaceStatistics& space,
+                            const CriterionContext& /*context*/) const override {
     return min_max_normalized(space.taylor);
   }
 };

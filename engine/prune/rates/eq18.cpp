@@ -29,7 +29,8 @@ class Eq18Policy final : public RatePolicy {
 
 double importance_of(const SpaceScores& space) {
   if (space.scores.empty()) return 0;
-  return std::accumulate(space.scores.begin(), space.scores.end(), 0.0) / static_cast<double>(space.scores.size());
+  return std::accumulate(space.scores.begin(), space.scores.end(), 0.0) /
+         static_cast<double>(space.scores.size());
 }
 
 std::unique_ptr<RatePolicy> make_eq18_policy(const RatePolicyOptions& options) {

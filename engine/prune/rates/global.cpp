@@ -15,8 +15,8 @@ class GlobalPolicy final : public RatePolicy {
  public:
   GlobalPolicy(double rate, double max_space_rate) : rate_(rate), max_space_rate_(max_space_rate) {}
 
-  // The lowest scores of the whole network go until psi of all channels are counted, a space that has reached its
-  // bound being passed over.
+  // The lowest scores of the whole network go until psi of all channels are counted, a space that has reached
+  // its bound being passed over.
   std::vector<double> rates(std::span<const SpaceScores> spaces) const override {
     std::vector<Candidate> candidates;
     for (std::size_t l = 0; l < spaces.size(); ++l) {

@@ -44,13 +44,15 @@ std::unique_ptr<RatePolicy> make_rate_policy(std::string_view name, const RatePo
     if (entry.info.name == name) return entry.make(options);
     names.push_back(entry.info.name);
   }
-  fail("unknown rate policy '{}': expected one of {}{}", name, fmt::join(names, ", "), did_you_mean(name, names));
+  fail("unknown rate policy '{}': expected one of {}{}", name, fmt::join(names, ", "),
+       did_you_mean(name, names));
 }
 
 void register_rate_policy(std::string name, std::string description, RatePolicyFactory factory) {
   Registry& r = registry();
   const std::scoped_lock lock(r.mutex);
-  const bool taken = std::ranges::any_of(r.entries, [&](const Entry& entry) { return entry.info.name == name; });
+  const bool taken =
+      std::ranges::any_of(r.entries, [&](const Entry& entry) { return entry.info.name == name; });
   require(!taken, "there is a rate policy '{}' already", name);
   r.entries.push_back({{std::move(name), std::move(description)}, std::move(factory)});
 }

@@ -17,7 +17,8 @@ std::vector<RateEntry> parsed(const std::vector<std::string>& table) {
   std::vector<RateEntry> entries;
   for (const std::string& text : table) {
     const std::size_t equals = text.rfind('=');
-    require(equals != std::string::npos && equals > 0, "'{}' in the table of rates is not of the form LAYER=RATE", text);
+    require(equals != std::string::npos && equals > 0,
+            "'{}' in the table of rates is not of the form LAYER=RATE", text);
     double rate = -1;
     const char* end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data() + equals + 1, end, rate);
@@ -29,9 +30,9 @@ std::vector<RateEntry> parsed(const std::vector<std::string>& table) {
 }
 
 bool matches(const RateEntry& entry, const SpaceScores& space) {
-  return glob_matches(entry.pattern, space.name) || std::ranges::any_of(space.producers, [&](const std::string& name) {
-           return glob_matches(entry.pattern, name);
-         });
+  return glob_matches(entry.pattern, space.name) ||
+         std::ranges::any_of(space.producers,
+                             [&](const std::string& name) { return glob_matches(entry.pattern, name); });
 }
 
 class FixedPolicy final : public RatePolicy {
@@ -44,7 +45,8 @@ class FixedPolicy final : public RatePolicy {
     }
     std::vector<double> result;
     for (const SpaceScores& space : spaces) {
-      const auto found = std::ranges::find_if(entries_, [&](const RateEntry& entry) { return matches(entry, space); });
+      const auto found =
+          std::ranges::find_if(entries_, [&](const RateEntry& entry) { return matches(entry, space); });
       result.push_back(found == entries_.end() ? 0.0 : found->rate);
     }
     return result;

@@ -40,12 +40,12 @@ class Check {
                 std::string(name) + " is not aligned to its elements of " + std::to_string(bytes) + " bytes");
   }
   Check& product(const char* name, std::int64_t a, std::int64_t b) {
-    return that(a <= 0 || b <= kMaxElements / a,
-                std::string(name) + ": " + std::to_string(a) + " x " + std::to_string(b) + " elements overflow");
+    return that(a <= 0 || b <= kMaxElements / a, std::string(name) + ": " + std::to_string(a) + " x " +
+                                                     std::to_string(b) + " elements overflow");
   }
   // A map of rows x channels with a leading dimension; its pointer may be null only where it is empty.
-  Check& map(const char* name, const void* data, std::int64_t element_bytes, std::int64_t rows, std::int64_t channels,
-             std::int64_t ld) {
+  Check& map(const char* name, const void* data, std::int64_t element_bytes, std::int64_t rows,
+             std::int64_t channels, std::int64_t ld) {
     that(ld >= channels, std::string(name) + ": leading dimension " + std::to_string(ld) + " is less than " +
                              std::to_string(channels) + " channels");
     product(name, rows, ld);

@@ -20,17 +20,18 @@ using simt::Shared;
 
 #else
 
-// `__shared__ Shared<T, N> name;` is a raw array here, and shadowed memory in the executor.
+// `__shared__ Shared<T, N> name;` is a raw array here, and shadowed memory in the executor. Bytes, because
+// shared memory runs no constructors.
 template <typename T, int N>
 struct Shared {
-  T values[N];
+  alignas(T) unsigned char bytes[N * sizeof(T)];
   template <typename I>
   __device__ __forceinline__ T& operator[](I index) {
-    return values[index];
+    return reinterpret_cast<T*>(bytes)[index];
   }
   template <typename I>
   __device__ __forceinline__ T atomic_add(I index, T value) {
-    return atomicAdd(&values[index], value);
+    return atomicAdd(&(*this)[index], value);
   }
 };
 

@@ -1,5 +1,6 @@
-// Where the values of one image's map come from, so that the same code runs over global memory and over a copy in shared
-// memory: load(row, channel, valid, values) gives a pack of channels of one position, zeros past the last channel.
+// Where the values of one image's map come from, so that the same code runs over global memory and over a
+// copy in shared memory: load(row, channel, valid, values) gives a pack of channels of one position, zeros
+// past the last channel.
 #pragma once
 
 #include "memory.cuh"
@@ -50,10 +51,10 @@ struct MergeStatistics {
   }
 };
 
-// Statistics of one pack of channels over all rows of a map, by a block of kTileThreads threads of which `lanes` stand
-// side by side over packs. The result is valid in the threads of the first row (thread index below `lanes`).
-// Moments are those of the values minus `origin`, a value of each channel, so that a mean far from zero costs the
-// deviations no digits. Minimum and maximum (kExtremes) ignore NaN; the moments do not.
+// Statistics of one pack of channels over all rows of a map, by a block of kTileThreads threads of which
+// `lanes` stand side by side over packs. The result is valid in the threads of the first row (thread index
+// below `lanes`). Moments are those of the values minus `origin`, a value of each channel, so that a mean far
+// from zero costs the deviations no digits. Minimum and maximum (kExtremes) ignore NaN; the moments do not.
 template <int kWidth, bool kExtremes = true, typename Map>
 __device__ __forceinline__ void map_statistics(const Map& map, std::int64_t rows, std::int64_t channel,
                                                std::int64_t valid, int lanes, const float (&origin)[kWidth],
@@ -94,7 +95,8 @@ __device__ __forceinline__ void map_statistics(const Map& map, std::int64_t rows
 // The same, relative to the first row, with the mean put back in place.
 template <int kWidth, typename Map>
 __device__ __forceinline__ void map_statistics(const Map& map, std::int64_t rows, std::int64_t channel,
-                                               std::int64_t valid, int lanes, MapStatistics (&result)[kWidth]) {
+                                               std::int64_t valid, int lanes,
+                                               MapStatistics (&result)[kWidth]) {
   float origin[kWidth] = {};
   if (valid > 0 && rows > 0) map.load(0, channel, valid, origin);
   map_statistics<kWidth>(map, rows, channel, valid, lanes, origin, result);
@@ -102,8 +104,8 @@ __device__ __forceinline__ void map_statistics(const Map& map, std::int64_t rows
   for (int i = 0; i < kWidth; ++i) result[i].moments.mean += origin[i];
 }
 
-// 1 / length of the centred map. Zero where the map is constant: all values equal, or a spread so small that its squares
-// leave the normal range of fp32. NaN where a value, or the sum of squares, is not finite.
+// 1 / length of the centred map. Zero where the map is constant: all values equal, or a spread so small that
+// its squares leave the normal range of fp32. NaN where a value, or the sum of squares, is not finite.
 __device__ __forceinline__ float inverse_length(const MapStatistics& statistics) {
   const float squares = statistics.moments.centred_squares;
   if (!is_finite(squares)) return not_a_number();

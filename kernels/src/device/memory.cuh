@@ -7,7 +7,8 @@
 
 namespace secateur::kernels {
 
-// Elements that one thread moves at once: 16 bytes, or one element where pointers or rows are not aligned for that.
+// Elements that one thread moves at once: 16 bytes, or one element where pointers or rows are not aligned for
+// that.
 template <typename T, bool kAligned>
 inline constexpr int kPackWidth = kAligned ? static_cast<int>(16 / sizeof(T)) : 1;
 
@@ -81,25 +82,28 @@ __device__ __forceinline__ void store_pack(T* target, std::int64_t valid, const 
 
 // The first `valid` of kWidth floats, zeros after them. Plain loads: the address is aligned to a float only.
 template <int kWidth>
-__device__ __forceinline__ void load_floats(const float* source, std::int64_t valid, float (&values)[kWidth]) {
+__device__ __forceinline__ void load_floats(const float* source, std::int64_t valid,
+                                            float (&values)[kWidth]) {
 #pragma unroll
   for (int i = 0; i < kWidth; ++i) values[i] = i < valid ? source[i] : 0.0F;
 }
 
-// How a grid covers a map: a thread keeps one pack of channels and walks rows, so that neighbouring threads read
-// neighbouring packs, and what belongs to a channel is fetched once. Blocks are numbered row block first.
+// How a grid covers a map: a thread keeps one pack of channels and walks rows, so that neighbouring threads
+// read neighbouring packs, and what belongs to a channel is fetched once. Blocks are numbered row block
+// first.
 struct RowTiling {
   std::int64_t rows = 0;
   std::int64_t channels = 0;
   std::int64_t column_blocks = 0;
   std::int64_t row_blocks = 0;
-  int lanes = 1;          // threads side by side over packs, a power of two
-  int rows_at_once = 1;   // rows that a block has in hand at once
+  int lanes = 1;         // threads side by side over packs, a power of two
+  int rows_at_once = 1;  // rows that a block has in hand at once
 };
 
 constexpr int kTileThreads = 256;
 
-// At most `max_row_blocks` blocks share the rows; each takes at least `rows_a_thread` rows a thread where there are so many.
+// At most `max_row_blocks` blocks share the rows; each takes at least `rows_a_thread` rows a thread where
+// there are so many.
 [[nodiscard]] inline RowTiling tile_rows(std::int64_t rows, std::int64_t channels, int pack_width,
                                          std::int64_t rows_a_thread, std::int64_t max_row_blocks) {
   RowTiling tiling;
@@ -117,7 +121,7 @@ constexpr int kTileThreads = 256;
 
 // The running thread's part of a RowTiling.
 struct RowPosition {
-  std::int64_t channel;     // first of the thread's pack; may lie past the last channel
+  std::int64_t channel;  // first of the thread's pack; may lie past the last channel
   std::int64_t first_row;
   std::int64_t row_stride;
   std::int64_t row_block;

@@ -1,5 +1,5 @@
-// Mean and centred sum of squares that do not cancel: values are taken a few at a time, each small group exactly around
-// its own mean, and groups are merged by Chan, Golub and LeVeque's formula (1979).
+// Mean and centred sum of squares that do not cancel: values are taken a few at a time, each small group
+// exactly around its own mean, and groups are merged by Chan, Golub and LeVeque's formula (1979).
 #pragma once
 
 #include "numeric.cuh"

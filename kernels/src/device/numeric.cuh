@@ -64,17 +64,24 @@ __device__ __forceinline__ bool is_nan(float value) { return !(value == value); 
 __device__ __forceinline__ bool is_finite(float value) { return value - value == 0.0F; }
 __device__ __forceinline__ float not_a_number() { return nanf(""); }
 
-[[nodiscard]] __host__ __device__ __forceinline__ constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+[[nodiscard]] __host__ __device__ __forceinline__ constexpr std::int64_t ceil_div(std::int64_t a,
+                                                                                  std::int64_t b) {
+  return (a + b - 1) / b;
+}
 
 // Calls function.template operator()<T>() with the element type.
 template <typename Function>
 Status with_type(DType type, Function&& function) {
   switch (type) {
-    case DType::f32: return function.template operator()<float>();
-    case DType::f16: return function.template operator()<Half>();
-    case DType::bf16: return function.template operator()<Bfloat>();
+    case DType::f32:
+      return function.template operator()<float>();
+    case DType::f16:
+      return function.template operator()<Half>();
+    case DType::bf16:
+      return function.template operator()<Bfloat>();
   }
-  return Status::invalid("element type " + std::to_string(static_cast<int>(type)) + " is none of f32, f16, bf16");
+  return Status::invalid("element type " + std::to_string(static_cast<int>(type)) +
+                         " is none of f32, f16, bf16");
 }
 
 }  // namespace secateur::kernels

@@ -1,5 +1,6 @@
-// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), counter-based: a number depends
-// only on its seed and counter. The order of draws is a sequence's words 0, 1, 2, 3 of blocks 0, 1, ...
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), counter-based: a
+// number depends only on its seed and counter. The order of draws is a sequence's words 0, 1, 2, 3 of blocks
+// 0, 1, ...
 #pragma once
 
 #include "numeric.cuh"
@@ -10,7 +11,8 @@ struct PhiloxBlock {
   std::uint32_t word[4];
 };
 
-__device__ __forceinline__ PhiloxBlock philox4x32(PhiloxBlock counter, std::uint32_t key0, std::uint32_t key1) {
+__device__ __forceinline__ PhiloxBlock philox4x32(PhiloxBlock counter, std::uint32_t key0,
+                                                  std::uint32_t key1) {
   constexpr std::uint32_t kMultiplier0 = 0xD2511F53U;
   constexpr std::uint32_t kMultiplier1 = 0xCD9E8D57U;
   constexpr std::uint32_t kWeyl0 = 0x9E3779B9U;

@@ -43,8 +43,8 @@ __device__ __forceinline__ T block_reduce(T value, Combine combine, T identity) 
   return warp_reduce(value, combine);
 }
 
-// Reduces over threads whose index is equal modulo `lanes` (a power of two); the block has kThreads threads. The result
-// is valid in threads 0 .. lanes - 1.
+// Reduces over threads whose index is equal modulo `lanes` (a power of two); the block has kThreads threads.
+// The result is valid in threads 0 .. lanes - 1.
 template <int kThreads, typename T, typename Combine>
 __device__ __forceinline__ T column_reduce(T value, int lanes, Combine combine) {
   __shared__ Shared<T, kThreads> buffer;
@@ -63,7 +63,8 @@ __device__ __forceinline__ T column_reduce(T value, int lanes, Combine combine) 
   return value;
 }
 
-// Sums over groups of `lanes` neighbouring lanes of a warp (a power of two up to 32); every lane gets its group's sum.
+// Sums over groups of `lanes` neighbouring lanes of a warp (a power of two up to 32); every lane gets its
+// group's sum.
 __device__ __forceinline__ float group_sum(float value, int lanes) {
   for (int distance = lanes / 2; distance > 0; distance /= 2) {
     value += __shfl_xor_sync(kFullWarp, value, static_cast<unsigned>(distance));

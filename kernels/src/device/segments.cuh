@@ -1,5 +1,5 @@
-// One launch over many pieces of work of different sizes: the table of pieces travels as a kernel parameter, so that no
-// device memory, copy or synchronisation is needed and a captured graph keeps it.
+// One launch over many pieces of work of different sizes: the table of pieces travels as a kernel parameter,
+// so that no device memory, copy or synchronisation is needed and a captured graph keeps it.
 #pragma once
 
 #include "numeric.cuh"
@@ -34,11 +34,12 @@ __device__ __forceinline__ int find_segment(const SegmentTable<Segment>& table, 
   return low;
 }
 
-// Launches kernel(table, extra...) over all segments; blocks_of(segment) says how many blocks one needs. Segments that
-// need none are left out. More than kCapacity segments take several launches.
+// Launches kernel(table, extra...) over all segments; blocks_of(segment) says how many blocks one needs.
+// Segments that need none are left out. More than kCapacity segments take several launches.
 template <typename Segment, typename BlocksOf, typename Kernel, typename... Extra>
-[[nodiscard]] Status launch_segments(const char* name, Kernel kernel, const Segment* segments, std::int64_t count,
-                       BlocksOf&& blocks_of, int threads, StreamHandle stream, const Extra&... extra) {
+[[nodiscard]] Status launch_segments(const char* name, Kernel kernel, const Segment* segments,
+                                     std::int64_t count, BlocksOf&& blocks_of, int threads,
+                                     StreamHandle stream, const Extra&... extra) {
   SegmentTable<Segment> table;
   std::int64_t blocks = 0;
   for (std::int64_t i = 0; i < count; ++i) {

@@ -42,8 +42,8 @@ __device__ __forceinline__ void standardise(const Map& map, std::int64_t positio
 
 template <typename T, bool kAligned>
 __global__ void __launch_bounds__(kTileThreads)
-    standardise_kernel(float* mean, float* inverse, const T* maps, std::int64_t positions, std::int64_t channels,
-                       std::int64_t ld, RowTiling tiling) {
+    standardise_kernel(float* mean, float* inverse, const T* maps, std::int64_t positions,
+                       std::int64_t channels, std::int64_t ld, RowTiling tiling) {
   constexpr int kWidth = kPackWidth<T, kAligned>;
   const std::int64_t image = block_index() / tiling.column_blocks;
   const std::int64_t column_block = block_index() % tiling.column_blocks;
@@ -58,7 +58,8 @@ template <typename T, bool kAligned>
                                         StreamHandle stream) {
   const RowTiling tiling = tile_rows(shape.positions, shape.channels, kPackWidth<T, kAligned>, 1, 1);
   return launch("standardise", &standardise_kernel<T, kAligned>, {shape.images * tiling.column_blocks, 1, 1},
-                kTileThreads, 0, stream, mean, inverse, maps, shape.positions, shape.channels, shape.ld, tiling);
+                kTileThreads, 0, stream, mean, inverse, maps, shape.positions, shape.channels, shape.ld,
+                tiling);
 }
 
 }  // namespace secateur::kernels

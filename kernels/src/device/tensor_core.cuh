@@ -1,5 +1,6 @@
-// Tensor cores through warp matrix fragments of 16 x 16 x 16, fp16 in, fp32 out. In the executor an emulation with the
-// same interface takes their place, so that everything around the instruction itself is executed there too.
+// Tensor cores through warp matrix fragments of 16 x 16 x 16, fp16 in, fp32 out. In the executor an emulation
+// with the same interface takes their place, so that everything around the instruction itself is executed
+// there too.
 #pragma once
 
 #include "numeric.cuh"

@@ -23,7 +23,8 @@ Block philox(Block counter, std::array<std::uint32_t, 2> key) {
 // Words of one sample's sequence, in order.
 class Words {
  public:
-  Words(std::uint64_t seed, std::uint32_t epoch, std::uint32_t sample) : seed_(seed), epoch_(epoch), sample_(sample) {}
+  Words(std::uint64_t seed, std::uint32_t epoch, std::uint32_t sample)
+      : seed_(seed), epoch_(epoch), sample_(sample) {}
   std::uint32_t next() {
     const Block block = philox({drawn_ / 4, sample_, epoch_, 3},
                                {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)});
@@ -47,7 +48,8 @@ class Words {
 
 TEST(Philox, KnownAnswers) {
   EXPECT_EQ(philox({0, 0, 0, 0}, {0, 0}), (Block{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
-  EXPECT_EQ(philox({~0U, ~0U, ~0U, ~0U}, {~0U, ~0U}), (Block{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(philox({~0U, ~0U, ~0U, ~0U}, {~0U, ~0U}),
+            (Block{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
 }
 
 AugmentOptions cifar_like(DType type) {
@@ -70,13 +72,16 @@ AugmentOptions cifar_like(DType type) {
   return options;
 }
 
-std::vector<double> expect_batch(const std::vector<std::uint8_t>& source, const std::vector<std::int32_t>& samples,
-                                 std::uint32_t epoch, const AugmentOptions& o) {
+std::vector<double> expect_batch(const std::vector<std::uint8_t>& source,
+                                 const std::vector<std::int32_t>& samples, std::uint32_t epoch,
+                                 const AugmentOptions& o) {
   std::vector<double> out;
   for (const std::int32_t sample : samples) {
     Words words(o.seed, epoch, static_cast<std::uint32_t>(sample));
-    const std::int64_t drawn_y = words.below(static_cast<std::uint64_t>(o.height + 2 * o.padding - o.out_height + 1));
-    const std::int64_t drawn_x = words.below(static_cast<std::uint64_t>(o.width + 2 * o.padding - o.out_width + 1));
+    const std::int64_t drawn_y =
+        words.below(static_cast<std::uint64_t>(o.height + 2 * o.padding - o.out_height + 1));
+    const std::int64_t drawn_x =
+        words.below(static_cast<std::uint64_t>(o.width + 2 * o.padding - o.out_width + 1));
     const bool drawn_flip = words.next() >> 31 != 0;
     const std::int64_t dy = o.random_crop ? drawn_y : (o.height + 2 * o.padding - o.out_height) / 2;
     const std::int64_t dx = o.random_crop ? drawn_x : (o.width + 2 * o.padding - o.out_width) / 2;
@@ -92,9 +97,11 @@ std::vector<double> expect_batch(const std::vector<std::uint8_t>& source, const 
           }
           double pixel = 0;
           if (y >= 0 && y < o.height && x >= 0 && x < o.width) {
-            pixel = source[static_cast<std::size_t>(((sample * o.height + y) * o.width + x) * o.channels + c)];
+            pixel =
+                source[static_cast<std::size_t>(((sample * o.height + y) * o.width + x) * o.channels + c)];
           }
-          out.push_back((pixel / 255 - static_cast<double>(o.mean[c])) * static_cast<double>(o.inverse_deviation[c]));
+          out.push_back((pixel / 255 - static_cast<double>(o.mean[c])) *
+                        static_cast<double>(o.inverse_deviation[c]));
         }
       }
     }

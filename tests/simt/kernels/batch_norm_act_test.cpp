@@ -45,9 +45,20 @@ Statistics statistics_of(const Case& c, const std::vector<double>& x) {
 struct Buffers {
   explicit Buffers(const Case& c, Random& random)
       : shape{c.type, c.rows, c.channels, c.channels + c.layout.extra_ld, 0},
-        x(buffer(c)), residual(buffer(c)), y(buffer(c)), dy(buffer(c)), dx(buffer(c)), dresidual(buffer(c)),
-        scale(c.channels), shift(c.channels), saved_mean(c.channels), saved_inverse(c.channels),
-        running_mean(c.channels), running_variance(c.channels), dscale(c.channels), dshift(c.channels),
+        x(buffer(c)),
+        residual(buffer(c)),
+        y(buffer(c)),
+        dy(buffer(c)),
+        dx(buffer(c)),
+        dresidual(buffer(c)),
+        scale(c.channels),
+        shift(c.channels),
+        saved_mean(c.channels),
+        saved_inverse(c.channels),
+        running_mean(c.channels),
+        running_variance(c.channels),
+        dscale(c.channels),
+        dshift(c.channels),
         workspace(batch_norm_workspace(shape)) {
     const std::int64_t count = c.rows * c.channels;
     x.fill(random.normals(count, c.mean, c.deviation));
@@ -79,8 +90,8 @@ std::vector<double> forward(const Case& c, const Buffers& s, const Statistics& s
   for (std::int64_t r = 0; r < c.rows; ++r) {
     for (std::int64_t k = 0; k < c.channels; ++k) {
       const auto channel = static_cast<std::size_t>(k);
-      double z = (x[at(c, r, k)] - statistics.mean[channel]) / std::sqrt(statistics.variance[channel] + kEpsilon) *
-                     s.scale.data()[k] +
+      double z = (x[at(c, r, k)] - statistics.mean[channel]) /
+                     std::sqrt(statistics.variance[channel] + kEpsilon) * s.scale.data()[k] +
                  s.shift.data()[k];
       if (c.residual) z += residual[at(c, r, k)];
       y[at(c, r, k)] = c.relu ? std::max(z, 0.0) : z;
@@ -125,8 +136,8 @@ Gradients backward(const Case& c, const Buffers& s, const Statistics& statistics
 }
 
 std::string describe(const Case& c) {
-  return test::describe(c.type, c.layout) + ", rows " + std::to_string(c.rows) + ", C " + std::to_string(c.channels) +
-         (c.residual ? ", residual" : "") + (c.relu ? ", relu" : "");
+  return test::describe(c.type, c.layout) + ", rows " + std::to_string(c.rows) + ", C " +
+         std::to_string(c.channels) + (c.residual ? ", residual" : "") + (c.relu ? ", relu" : "");
 }
 
 void check_training(const Case& c) {
@@ -136,10 +147,10 @@ void check_training(const Case& c) {
   const std::vector<double> old_mean = s.running_mean.doubles();
   const std::vector<double> old_variance = s.running_variance.doubles();
   const BatchNormRunning running{s.running_mean.data(), s.running_variance.data(), 0.2F};
-  ASSERT_TRUE(succeeded(batch_norm_act_training(
-      s.y.data(), s.saved_mean.data(), s.saved_inverse.data(), running, s.x.data(),
-      c.residual ? s.residual.data() : nullptr, s.parameters(), c.relu, s.shape, s.workspace.data(),
-      s.workspace.bytes(), nullptr)));
+  ASSERT_TRUE(
+      succeeded(batch_norm_act_training(s.y.data(), s.saved_mean.data(), s.saved_inverse.data(), running,
+                                        s.x.data(), c.residual ? s.residual.data() : nullptr, s.parameters(),
+                                        c.relu, s.shape, s.workspace.data(), s.workspace.bytes(), nullptr)));
   const Statistics statistics = statistics_of(c, s.x.values());
   const double tolerance = storage_tolerance(c.type);
   EXPECT_LE(relative_error(s.y.values(), forward(c, s, statistics)), tolerance);
@@ -162,9 +173,9 @@ void check_training(const Case& c) {
   const BatchNormGradients out{s.dx.data(), c.residual ? s.dresidual.data() : nullptr, s.dscale.data(),
                                s.dshift.data()};
   // Without a residual the mask comes from x: y is not shown to the kernel.
-  ASSERT_TRUE(succeeded(batch_norm_act_backward(out, s.dy.data(), s.x.data(), c.residual ? s.y.data() : nullptr,
-                                                s.parameters(), s.saved_mean.data(), s.saved_inverse.data(), c.relu,
-                                                true, s.shape, s.workspace.data(), s.workspace.bytes(), nullptr)));
+  ASSERT_TRUE(succeeded(batch_norm_act_backward(
+      out, s.dy.data(), s.x.data(), c.residual ? s.y.data() : nullptr, s.parameters(), s.saved_mean.data(),
+      s.saved_inverse.data(), c.relu, true, s.shape, s.workspace.data(), s.workspace.bytes(), nullptr)));
   const Gradients expected = backward(c, s, statistics, true);
   // Few rows leave little of dx, for one row nothing: the error is seen against what it is the difference of.
   const std::vector<double> zeros(expected.dx.size(), 0.0);
@@ -220,20 +231,19 @@ TEST(BatchNormAct, InferenceAndItsGradients) {
         SCOPED_TRACE(describe(c));
         Random random;
         Buffers s(c, random);
-        ASSERT_TRUE(succeeded(batch_norm_act_inference(s.y.data(), s.x.data(),
-                                                       residual ? s.residual.data() : nullptr, s.parameters(),
-                                                       s.running_mean.data(), s.running_variance.data(), true,
-                                                       s.shape, nullptr)));
+        ASSERT_TRUE(succeeded(batch_norm_act_inference(
+            s.y.data(), s.x.data(), residual ? s.residual.data() : nullptr, s.parameters(),
+            s.running_mean.data(), s.running_variance.data(), true, s.shape, nullptr)));
         const Statistics statistics{s.running_mean.doubles(), s.running_variance.doubles()};
         EXPECT_LE(relative_error(s.y.values(), forward(c, s, statistics)), storage_tolerance(type));
         for (std::int64_t k = 0; k < c.channels; ++k) {
           s.saved_inverse.data()[k] =
               static_cast<float>(1 / std::sqrt(statistics.variance[static_cast<std::size_t>(k)] + kEpsilon));
         }
-        ASSERT_TRUE(succeeded(batch_norm_act_backward({s.dx.data(), s.dresidual.data(), s.dscale.data(), nullptr},
-                                                      s.dy.data(), s.x.data(), s.y.data(), s.parameters(),
-                                                      s.running_mean.data(), s.saved_inverse.data(), true, false,
-                                                      s.shape, s.workspace.data(), s.workspace.bytes(), nullptr)));
+        ASSERT_TRUE(succeeded(batch_norm_act_backward(
+            {s.dx.data(), s.dresidual.data(), s.dscale.data(), nullptr}, s.dy.data(), s.x.data(), s.y.data(),
+            s.parameters(), s.running_mean.data(), s.saved_inverse.data(), true, false, s.shape,
+            s.workspace.data(), s.workspace.bytes(), nullptr)));
         const Gradients expected = backward(c, s, statistics, false);
         EXPECT_LE(relative_error(s.dx.values(), expected.dx), storage_tolerance(type));
         EXPECT_EQ(s.dresidual.values(), expected.dresidual);
@@ -251,10 +261,10 @@ TEST(BatchNormAct, WritesZerosIntoStoredLanes) {
   ASSERT_TRUE(succeeded(batch_norm_act_training(s.y.data(), s.saved_mean.data(), s.saved_inverse.data(), {},
                                                 s.x.data(), s.residual.data(), s.parameters(), true, s.shape,
                                                 s.workspace.data(), s.workspace.bytes(), nullptr)));
-  ASSERT_TRUE(succeeded(batch_norm_act_backward({s.dx.data(), s.dresidual.data(), nullptr, nullptr}, s.dy.data(),
-                                                s.x.data(), s.y.data(), s.parameters(), s.saved_mean.data(),
-                                                s.saved_inverse.data(), true, true, s.shape, s.workspace.data(),
-                                                s.workspace.bytes(), nullptr)));
+  ASSERT_TRUE(succeeded(batch_norm_act_backward({s.dx.data(), s.dresidual.data(), nullptr, nullptr},
+                                                s.dy.data(), s.x.data(), s.y.data(), s.parameters(),
+                                                s.saved_mean.data(), s.saved_inverse.data(), true, true,
+                                                s.shape, s.workspace.data(), s.workspace.bytes(), nullptr)));
   for (const MapBuffer* map : {&s.y, &s.dx, &s.dresidual}) {
     const auto* lanes = static_cast<const std::uint16_t*>(map->data());
     for (std::int64_t row = 0; row + 1 < c.rows; ++row) {
@@ -270,15 +280,15 @@ TEST(BatchNormAct, GradientsMayReplaceTheirSource) {
   Random random;
   Buffers s(c, random);
   const Statistics statistics = statistics_of(c, s.x.values());
-  ASSERT_TRUE(succeeded(batch_norm_act_training(s.residual.data(), s.saved_mean.data(), s.saved_inverse.data(), {},
-                                                s.x.data(), s.residual.data(), s.parameters(), true, s.shape,
-                                                s.workspace.data(), s.workspace.bytes(), nullptr)));
+  ASSERT_TRUE(succeeded(batch_norm_act_training(
+      s.residual.data(), s.saved_mean.data(), s.saved_inverse.data(), {}, s.x.data(), s.residual.data(),
+      s.parameters(), true, s.shape, s.workspace.data(), s.workspace.bytes(), nullptr)));
   s.y.fill(s.residual.values());
   const Gradients expected = backward(c, s, statistics, true);
-  ASSERT_TRUE(succeeded(batch_norm_act_backward({s.dy.data(), s.dresidual.data(), nullptr, nullptr}, s.dy.data(),
-                                                s.x.data(), s.y.data(), s.parameters(), s.saved_mean.data(),
-                                                s.saved_inverse.data(), true, true, s.shape, s.workspace.data(),
-                                                s.workspace.bytes(), nullptr)));
+  ASSERT_TRUE(succeeded(batch_norm_act_backward({s.dy.data(), s.dresidual.data(), nullptr, nullptr},
+                                                s.dy.data(), s.x.data(), s.y.data(), s.parameters(),
+                                                s.saved_mean.data(), s.saved_inverse.data(), true, true,
+                                                s.shape, s.workspace.data(), s.workspace.bytes(), nullptr)));
   EXPECT_LE(relative_error(s.dy.values(), expected.dx), 1e-5);
   EXPECT_EQ(s.dresidual.values(), expected.dresidual);
 }
@@ -309,12 +319,14 @@ TEST(BatchNormAct, RefusesWhatBreaksTheContract) {
   Random random;
   Buffers s(c, random);
   const auto train = [&](void* y, const BatchNormRunning& running, std::int64_t bytes) {
-    return batch_norm_act_training(y, s.saved_mean.data(), s.saved_inverse.data(), running, s.x.data(), nullptr,
-                                   s.parameters(), true, s.shape, s.workspace.data(), bytes, nullptr);
+    return batch_norm_act_training(y, s.saved_mean.data(), s.saved_inverse.data(), running, s.x.data(),
+                                   nullptr, s.parameters(), true, s.shape, s.workspace.data(), bytes,
+                                   nullptr);
   };
   EXPECT_TRUE(refused(train(nullptr, {}, s.workspace.bytes()), "y is null"));
   EXPECT_TRUE(refused(train(s.x.data(), {}, s.workspace.bytes()), "y must not be x"));
-  EXPECT_TRUE(refused(train(s.y.data(), {s.running_mean.data(), nullptr, 0.1F}, s.workspace.bytes()), "both"));
+  EXPECT_TRUE(
+      refused(train(s.y.data(), {s.running_mean.data(), nullptr, 0.1F}, s.workspace.bytes()), "both"));
   EXPECT_TRUE(refused(train(s.y.data(), {}, s.workspace.bytes() - 1), "workspace has"));
   const auto back = [&](const BatchNormGradients& out, const void* y) {
     return batch_norm_act_backward(out, s.dy.data(), s.x.data(), y, s.parameters(), s.saved_mean.data(),
@@ -327,8 +339,8 @@ TEST(BatchNormAct, RefusesWhatBreaksTheContract) {
   EXPECT_TRUE(refused(train(s.y.data(), {}, s.workspace.bytes()), "leading dimension 3 is less than 4"));
   s.shape = {DType::f32, 0, 3, 3, 0};
   EXPECT_TRUE(succeeded(train(nullptr, {}, 0)));
-  EXPECT_TRUE(succeeded(batch_norm_act_inference(nullptr, nullptr, nullptr, {}, nullptr, nullptr, true, s.shape,
-                                                 nullptr)));
+  EXPECT_TRUE(succeeded(
+      batch_norm_act_inference(nullptr, nullptr, nullptr, {}, nullptr, nullptr, true, s.shape, nullptr)));
 }
 
 }  // namespace

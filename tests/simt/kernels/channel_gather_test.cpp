@@ -12,11 +12,12 @@ struct Tensor {
   bool row_table;
 };
 
-// Filters, a first layer of 3 channels, a vector, a grouped convolution, a wide and a narrow one, and nothing.
-const std::vector<Tensor> kTensors = {{16, 9, 8, 11, 5, 3, 1, true},  {64, 9, 3, 40, 3, 0, 0, true},
-                                      {1, 1, 64, 1, 17, 0, 1, false}, {12, 9, 6, 6, 4, 0, 3, true},
+// Filters, a first layer of 3 channels, a vector, a grouped convolution, a wide and a narrow one, and
+// nothing.
+const std::vector<Tensor> kTensors = {{16, 9, 8, 11, 5, 3, 1, true},      {64, 9, 3, 40, 3, 0, 0, true},
+                                      {1, 1, 64, 1, 17, 0, 1, false},     {12, 9, 6, 6, 4, 0, 3, true},
                                       {3, 1, 5000, 2, 4100, 12, 1, true}, {50, 1, 1, 1, 1, 0, 0, true},
-                                      {4, 4, 4, 0, 2, 0, 1, true},    {5, 2, 7, 5, 7, 0, 0, false}};
+                                      {4, 4, 4, 0, 2, 0, 1, true},        {5, 2, 7, 5, 7, 0, 0, false}};
 
 template <typename Element>
 void check() {
@@ -65,16 +66,18 @@ void check() {
             continue;
           }
           const std::int64_t column =
-              t.groups == 0 ? j
-                            : columns[static_cast<std::size_t>((t.groups > 1 ? group[row] : 0) * t.out_columns + j)];
-          result.push_back(values[static_cast<std::size_t>((rows[row] * t.middle + m) * t.in_columns + column)]);
+              t.groups == 0
+                  ? j
+                  : columns[static_cast<std::size_t>((t.groups > 1 ? group[row] : 0) * t.out_columns + j)];
+          result.push_back(
+              values[static_cast<std::size_t>((rows[row] * t.middle + m) * t.in_columns + column)]);
         }
       }
     }
     expected.push_back(result);
   }
-  ASSERT_TRUE(succeeded(channel_gather(segments.data(), static_cast<std::int64_t>(segments.size()), sizeof(Element),
-                                       nullptr)));
+  ASSERT_TRUE(succeeded(
+      channel_gather(segments.data(), static_cast<std::int64_t>(segments.size()), sizeof(Element), nullptr)));
   for (std::size_t i = 0; i < kTensors.size(); ++i) EXPECT_EQ(out[i].values(), expected[i]) << "tensor " << i;
 }
 

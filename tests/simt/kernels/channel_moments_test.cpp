@@ -17,7 +17,9 @@ Expected expect_moments(const std::vector<double>& x, std::int64_t images, std::
       double sum = 0;
       double smallest = INFINITY;
       double largest = -INFINITY;
-      const auto at = [&](std::int64_t t) { return x[static_cast<std::size_t>((n * positions + t) * channels + c)]; };
+      const auto at = [&](std::int64_t t) {
+        return x[static_cast<std::size_t>((n * positions + t) * channels + c)];
+      };
       for (std::int64_t t = 0; t < positions; ++t) {
         sum += at(t);
         smallest = std::min(smallest, at(t));
@@ -36,26 +38,29 @@ Expected expect_moments(const std::vector<double>& x, std::int64_t images, std::
 }
 
 struct Outputs {
-  explicit Outputs(std::int64_t count) : mean(count), centred_squares(count), smallest(count), largest(count) {}
+  explicit Outputs(std::int64_t count)
+      : mean(count), centred_squares(count), smallest(count), largest(count) {}
   [[nodiscard]] ChannelMoments pointers() const {
     return {mean.data(), centred_squares.data(), smallest.data(), largest.data()};
   }
   Array<float> mean, centred_squares, smallest, largest;
 };
 
-void check(DType type, const Layout& layout, std::int64_t images, std::int64_t positions, std::int64_t channels,
-           double mean, double deviation) {
-  SCOPED_TRACE(describe(type, layout) + ", T " + std::to_string(positions) + ", C " + std::to_string(channels));
+void check(DType type, const Layout& layout, std::int64_t images, std::int64_t positions,
+           std::int64_t channels, double mean, double deviation) {
+  SCOPED_TRACE(describe(type, layout) + ", T " + std::to_string(positions) + ", C " +
+               std::to_string(channels));
   Random random;
   MapBuffer maps(type, images * positions, channels, channels + layout.extra_ld, layout.placement);
   maps.fill(random.normals(images * positions * channels, mean, deviation));
   Outputs out(images * channels);
-  ASSERT_TRUE(succeeded(channel_moments(out.pointers(), maps.data(), {type, images, positions, channels, maps.ld()},
-                                        nullptr)));
+  ASSERT_TRUE(succeeded(
+      channel_moments(out.pointers(), maps.data(), {type, images, positions, channels, maps.ld()}, nullptr)));
   const Expected expected = expect_moments(maps.values(), images, positions, channels);
   // A mean is as exact as the values it is taken from, which may be much larger.
   for (std::size_t i = 0; i < expected.mean.size(); ++i) {
-    const double size = std::abs(expected.mean[i]) + std::sqrt(expected.centred_squares[i] / static_cast<double>(positions));
+    const double size =
+        std::abs(expected.mean[i]) + std::sqrt(expected.centred_squares[i] / static_cast<double>(positions));
     EXPECT_NEAR(out.mean.doubles()[i], expected.mean[i], 5e-7 * size);
   }
   EXPECT_LE(relative_error(out.centred_squares.doubles(), expected.centred_squares), 2e-6);
@@ -103,10 +108,13 @@ TEST(ChannelMoments, NotANumberStaysInItsChannel) {
 
 TEST(ChannelMoments, RefusesWhatBreaksTheContract) {
   MapBuffer maps(DType::f32, 4, 4);
-  const auto call = [&](const void* data, MapShape shape) { return channel_moments({}, data, shape, nullptr); };
+  const auto call = [&](const void* data, MapShape shape) {
+    return channel_moments({}, data, shape, nullptr);
+  };
   EXPECT_TRUE(refused(call(maps.data(), {DType::f32, -1, 4, 4, 4}), "images must not be negative"));
   EXPECT_TRUE(refused(call(maps.data(), {DType::f32, 1, 0, 4, 4}), "positions must be positive"));
-  EXPECT_TRUE(refused(call(maps.data(), {DType::f32, 1, 4, 4, 3}), "leading dimension 3 is less than 4 channels"));
+  EXPECT_TRUE(
+      refused(call(maps.data(), {DType::f32, 1, 4, 4, 3}), "leading dimension 3 is less than 4 channels"));
   EXPECT_TRUE(refused(call(nullptr, {DType::f32, 1, 4, 4, 4}), "maps is null"));
   EXPECT_TRUE(refused(call(maps.data(), {DType::f32, 1L << 40, 1L << 40, 4, 4}), "overflow"));
   EXPECT_TRUE(succeeded(call(nullptr, {DType::f32, 0, 4, 4, 4})));

@@ -10,7 +10,9 @@ namespace {
 struct Case {
   const char* name;
   // Runs the kernel; what an element becomes, from a, b, the former output and the channel.
-  std::function<Status(void* out, const void* a, const void* b, const float* factors, const ElementwiseShape&)> run;
+  std::function<Status(void* out, const void* a, const void* b, const float* factors,
+                       const ElementwiseShape&)>
+      run;
   std::function<double(double a, double b, double before, double factor)> expected;
 };
 
@@ -62,7 +64,8 @@ TEST(Elementwise, EveryOperationInEveryLayout) {
     for (const DType type : kAllTypes) {
       for (const Layout& layout : all_layouts()) {
         for (const auto& [rows, channels] : {std::pair{17, 24}, std::pair{9, 5}, std::pair{1, 4099}}) {
-          SCOPED_TRACE(std::string(c.name) + ", " + describe(type, layout) + ", C " + std::to_string(channels));
+          SCOPED_TRACE(std::string(c.name) + ", " + describe(type, layout) + ", C " +
+                       std::to_string(channels));
           Random random;
           const std::int64_t ld = channels + layout.extra_ld;
           MapBuffer a(type, rows, channels, ld, layout.placement);
@@ -77,9 +80,11 @@ TEST(Elementwise, EveryOperationInEveryLayout) {
           const std::vector<double> vb = b.values();
           std::vector<double> expected = out.values();
           for (std::size_t i = 0; i < expected.size(); ++i) {
-            expected[i] = c.expected(va[i], vb[i], expected[i], factors.data()[static_cast<std::int64_t>(i) % channels]);
+            expected[i] = c.expected(va[i], vb[i], expected[i],
+                                     factors.data()[static_cast<std::int64_t>(i) % channels]);
           }
-          ASSERT_TRUE(succeeded(c.run(out.data(), a.data(), b.data(), factors.data(), {type, rows, channels, ld})));
+          ASSERT_TRUE(
+              succeeded(c.run(out.data(), a.data(), b.data(), factors.data(), {type, rows, channels, ld})));
           EXPECT_LE(relative_error(out.values(), expected), storage_tolerance(type));
           EXPECT_TRUE(out.padding_untouched());
         }
@@ -140,13 +145,14 @@ TEST(FindNonfinite, SeesOneBadValueAnywhere) {
       const auto find = [&] {
         *flag.data() = 0;
         x.fill(values);
-        EXPECT_TRUE(succeeded(find_nonfinite(flag.data(), x.data(), {type, rows, channels, x.ld()}, nullptr)));
+        EXPECT_TRUE(
+            succeeded(find_nonfinite(flag.data(), x.data(), {type, rows, channels, x.ld()}, nullptr)));
         return *flag.data();
       };
       EXPECT_EQ(find(), 0);
       for (const double bad : {std::nan(""), -std::numeric_limits<double>::infinity()}) {
-        for (const std::int64_t place : {std::int64_t{0}, std::int64_t{rows} * channels - 1,
-                                         random.below(rows * channels)}) {
+        for (const std::int64_t place :
+             {std::int64_t{0}, std::int64_t{rows} * channels - 1, random.below(rows * channels)}) {
           const double before = values[static_cast<std::size_t>(place)];
           values[static_cast<std::size_t>(place)] = bad;
           EXPECT_EQ(find(), 1) << "place " << place;
@@ -162,11 +168,13 @@ TEST(Elementwise, RefusesWhatBreaksTheContract) {
   const ElementwiseShape good{DType::f32, 4, 4, 4};
   EXPECT_TRUE(refused(add(x.data(), x.data(), nullptr, false, good, nullptr), "map is null"));
   EXPECT_TRUE(refused(relu(x.data(), x.data(), {DType::f32, 4, 4, 3}, nullptr), "leading dimension 3"));
-  EXPECT_TRUE(refused(relu(x.data(), x.data(), {DType::f32, -4, 4, 4}, nullptr), "rows must not be negative"));
+  EXPECT_TRUE(
+      refused(relu(x.data(), x.data(), {DType::f32, -4, 4, 4}, nullptr), "rows must not be negative"));
   EXPECT_TRUE(refused(fill(x.data(), 0, {DType::f32, 1L << 40, 4, 1L << 40}, nullptr), "overflow"));
   EXPECT_TRUE(refused(scale_channels(x.data(), x.data(), nullptr, good, nullptr), "factors is null"));
   EXPECT_TRUE(refused(find_nonfinite(nullptr, x.data(), good, nullptr), "flag is null"));
-  EXPECT_TRUE(refused(cast(x.data(), x.data(), {DType::f16, DType::f32, 4, 4, 4, 4, 0}, nullptr), "out must not be x"));
+  EXPECT_TRUE(refused(cast(x.data(), x.data(), {DType::f16, DType::f32, 4, 4, 4, 4, 0}, nullptr),
+                      "out must not be x"));
   EXPECT_TRUE(succeeded(fill(nullptr, 0, {DType::f32, 0, 4, 4}, nullptr)));
   EXPECT_TRUE(succeeded(cast(nullptr, nullptr, {DType::f16, DType::f32, 0, 4, 4, 4, 0}, nullptr)));
 }

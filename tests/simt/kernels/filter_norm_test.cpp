@@ -30,11 +30,10 @@ struct Layer {
 };
 
 // Odd sizes put every row at another offset from a 16-byte boundary.
-const std::vector<Layer> kLayers = {{1, 1, Placement::exact},       {9, 27, Placement::misaligned},
-                                    {16, 144, Placement::aligned},  {3, 1152, Placement::aligned},
-                                    {17, 5, Placement::begin},      {0, 12, Placement::aligned},
-                                    {2, 0, Placement::aligned},     {5, 577, Placement::exact},
-                                    {8, 8, Placement::misaligned}};
+const std::vector<Layer> kLayers = {
+    {1, 1, Placement::exact},      {9, 27, Placement::misaligned}, {16, 144, Placement::aligned},
+    {3, 1152, Placement::aligned}, {17, 5, Placement::begin},      {0, 12, Placement::aligned},
+    {2, 0, Placement::aligned},    {5, 577, Placement::exact},     {8, 8, Placement::misaligned}};
 
 TEST(FilterNorm, EveryKindMatchesItsFormulaOnAllLayersAtOnce) {
   for (const DType type : kAllTypes) {
@@ -53,13 +52,14 @@ TEST(FilterNorm, EveryKindMatchesItsFormulaOnAllLayersAtOnce) {
         for (std::size_t i = 0; i < kLayers.size(); ++i) {
           segments.push_back({norms[i].data(), weights[i].data(), kLayers[i].filters, kLayers[i].size});
         }
-        ASSERT_TRUE(succeeded(filter_norm(segments.data(), static_cast<std::int64_t>(segments.size()), type, kind,
-                                          per_weight, nullptr)));
+        ASSERT_TRUE(succeeded(filter_norm(segments.data(), static_cast<std::int64_t>(segments.size()), type,
+                                          kind, per_weight, nullptr)));
         for (std::size_t i = 0; i < kLayers.size(); ++i) {
           const std::vector<double> values = weights[i].values();
           std::vector<double> expected;
           for (std::int64_t f = 0; f < kLayers[i].filters; ++f) {
-            expected.push_back(norm_of(values.data() + f * kLayers[i].size, kLayers[i].size, kind, per_weight));
+            expected.push_back(
+                norm_of(values.data() + f * kLayers[i].size, kLayers[i].size, kind, per_weight));
           }
           EXPECT_LE(relative_error(norms[i].values(), expected), 1e-6) << "layer " << i;
         }
@@ -81,7 +81,8 @@ TEST(FilterNorm, MoreSegmentsThanOneLaunchTakes) {
   ASSERT_TRUE(succeeded(filter_norm(segments.data(), kCount, DType::f32, NormKind::l1, false, nullptr)));
   std::vector<double> expected;
   const std::vector<double> values = weights.values();
-  for (std::size_t i = 0; i < kCount; ++i) expected.push_back(norm_of(&values[3 * i], 3, NormKind::l1, false));
+  for (std::size_t i = 0; i < kCount; ++i)
+    expected.push_back(norm_of(&values[3 * i], 3, NormKind::l1, false));
   EXPECT_LE(relative_error(norms.values(), expected), 1e-6);
 }
 

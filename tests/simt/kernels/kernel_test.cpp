@@ -25,10 +25,13 @@ std::size_t buffer_elements(std::int64_t rows, std::int64_t channels, std::int64
 std::size_t shift_of(Placement placement, std::size_t bytes, std::int64_t element) {
   const std::size_t to_boundary = (16 - bytes % 16) % 16;
   switch (placement) {
-    case Placement::aligned: return to_boundary;
-    case Placement::misaligned: return to_boundary + 16 - static_cast<std::size_t>(element);
+    case Placement::aligned:
+      return to_boundary;
+    case Placement::misaligned:
+      return to_boundary + 16 - static_cast<std::size_t>(element);
     case Placement::exact:
-    case Placement::begin: return 0;
+    case Placement::begin:
+      return 0;
   }
   return 0;
 }
@@ -39,8 +42,9 @@ std::uint64_t run_seed() {
   static const std::uint64_t seed = [] {
     const char* given = std::getenv("SECATEUR_TEST_SEED");
     const std::uint64_t chosen =
-        given != nullptr ? std::strtoull(given, nullptr, 10)
-                         : static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
+        given != nullptr
+            ? std::strtoull(given, nullptr, 10)
+            : static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
     std::cout << "SECATEUR_TEST_SEED=" << chosen << '\n';
     return chosen;
   }();
@@ -72,15 +76,17 @@ std::vector<double> Random::normals(std::int64_t count, double mean, double devi
   return values;
 }
 
-MapBuffer::MapBuffer(DType type, std::int64_t rows, std::int64_t channels, std::int64_t ld, Placement placement)
+MapBuffer::MapBuffer(DType type, std::int64_t rows, std::int64_t channels, std::int64_t ld,
+                     Placement placement)
     : type_(type),
       rows_(rows),
       channels_(channels),
       ld_(ld < 0 ? channels : ld),
-      buffer_(buffer_elements(rows, channels, ld_) * static_cast<std::size_t>(size_of(type)),
-              placement == Placement::begin ? simt::Flush::begin : simt::Flush::end,
-              shift_of(placement, buffer_elements(rows, channels, ld_) * static_cast<std::size_t>(size_of(type)),
-                       size_of(type))) {}
+      buffer_(
+          buffer_elements(rows, channels, ld_) * static_cast<std::size_t>(size_of(type)),
+          placement == Placement::begin ? simt::Flush::begin : simt::Flush::end,
+          shift_of(placement, buffer_elements(rows, channels, ld_) * static_cast<std::size_t>(size_of(type)),
+                   size_of(type))) {}
 
 MapBuffer& MapBuffer::fill(const std::vector<double>& values) {
   for (std::int64_t row = 0; row < rows_; ++row) {
@@ -114,7 +120,8 @@ double MapBuffer::element(std::int64_t index) const {
 std::vector<double> MapBuffer::values() const {
   std::vector<double> values;
   for (std::int64_t row = 0; row < rows_; ++row) {
-    for (std::int64_t channel = 0; channel < channels_; ++channel) values.push_back(element(row * ld_ + channel));
+    for (std::int64_t channel = 0; channel < channels_; ++channel)
+      values.push_back(element(row * ld_ + channel));
   }
   return values;
 }
@@ -143,9 +150,12 @@ double relative_error(const std::vector<double>& out, const std::vector<double>&
 
 double storage_tolerance(DType type) {
   switch (type) {
-    case DType::f32: return 2e-6;
-    case DType::f16: return 5e-4;
-    case DType::bf16: return 4e-3;
+    case DType::f32:
+      return 2e-6;
+    case DType::f16:
+      return 5e-4;
+    case DType::bf16:
+      return 4e-3;
   }
   return 0;
 }
@@ -157,8 +167,8 @@ double storage_tolerance(DType type) {
 
 ::testing::AssertionResult refused(const Status& status, const std::string& words) {
   if (status.code != StatusCode::invalid_argument) {
-    return ::testing::AssertionFailure() << "not refused; code " << static_cast<int>(status.code) << " "
-                                         << status.message;
+    return ::testing::AssertionFailure()
+           << "not refused; code " << static_cast<int>(status.code) << " " << status.message;
   }
   if (status.message.find(words) == std::string::npos) {
     return ::testing::AssertionFailure() << "refused, but with: " << status.message;

@@ -1,5 +1,5 @@
-// What the tests of all kernels share: typed buffers between guard pages, fresh random input, errors against a float64
-// oracle.
+// What the tests of all kernels share: typed buffers between guard pages, fresh random input, errors against
+// a float64 oracle.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -33,8 +33,8 @@ class Random {
   std::uint64_t state_;
 };
 
-// Where a buffer lies: its last byte at the guard page; on a 16-byte boundary as near to that as possible; one element
-// off such a boundary; or its first byte at the guard page.
+// Where a buffer lies: its last byte at the guard page; on a 16-byte boundary as near to that as possible;
+// one element off such a boundary; or its first byte at the guard page.
 enum class Placement { exact, aligned, misaligned, begin };
 
 // Rows of channels in device memory. Every byte is poisoned (NaN) first; lanes past the channels stay so.
@@ -79,8 +79,8 @@ class Array {
   std::int64_t count_;
 };
 
-// ||out - reference|| / ||reference||; infinite where a value is not finite or the sizes differ. Where the reference is
-// all zeros, the plain norm of the difference.
+// ||out - reference|| / ||reference||; infinite where a value is not finite or the sizes differ. Where the
+// reference is all zeros, the plain norm of the difference.
 double relative_error(const std::vector<double>& out, const std::vector<double>& reference);
 
 // A relative error that the rounding of stored results to the type explains, and not much more.

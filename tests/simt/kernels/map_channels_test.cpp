@@ -26,8 +26,8 @@ TEST(MapChannels, GatherAndItsGradientInEveryLayout) {
       x.fill(random.normals(kRows * kIn));
       dy.fill(random.normals(kRows * outs));
       const Array<std::int32_t> table(kTable);
-      ASSERT_TRUE(succeeded(gather_channels(y.data(), x.data(), table.data(), {type, kRows, outs, y.ld(), x.ld()},
-                                            nullptr)));
+      ASSERT_TRUE(succeeded(
+          gather_channels(y.data(), x.data(), table.data(), {type, kRows, outs, y.ld(), x.ld()}, nullptr)));
       // The table turned round.
       std::vector<std::int32_t> first = {0};
       std::vector<std::int32_t> sources;
@@ -72,7 +72,8 @@ TEST(MapChannels, ScatterAddsAndLeavesTheOthers) {
     const std::vector<double> added = x.values();
     for (std::int64_t r = 0; r < kRows; ++r) {
       for (std::int64_t j = 0; j < 3; ++j) {
-        expected[static_cast<std::size_t>(r * kIn + targets[static_cast<std::size_t>(j)])] += value(added, r, 3, j);
+        expected[static_cast<std::size_t>(r * kIn + targets[static_cast<std::size_t>(j)])] +=
+            value(added, r, 3, j);
       }
     }
     ASSERT_TRUE(succeeded(scatter_add_channels(out.data(), x.data(), table.data(), 3,
@@ -92,8 +93,9 @@ TEST(MapChannels, RefusesWhatBreaksTheContract) {
                       "leading dimension 3"));
   EXPECT_TRUE(refused(gather_channels(nullptr, x.data(), table.data(), {DType::f32, 4, 4, 4, 4}, nullptr),
                       "out is null"));
-  EXPECT_TRUE(refused(scatter_add_channels(out.data(), x.data(), table.data(), 5, {DType::f32, 4, 4, 4, 5}, nullptr),
-                      "more sources than channels"));
+  EXPECT_TRUE(
+      refused(scatter_add_channels(out.data(), x.data(), table.data(), 5, {DType::f32, 4, 4, 4, 5}, nullptr),
+              "more sources than channels"));
   EXPECT_TRUE(succeeded(sum_channels(nullptr, nullptr, nullptr, nullptr, {DType::f32, 0, 4, 4, 4}, nullptr)));
 }
 

@@ -9,7 +9,8 @@ namespace {
 
 constexpr CorrelationKind kKinds[] = {CorrelationKind::signed_value, CorrelationKind::absolute,
                                       CorrelationKind::squared};
-constexpr CorrelationArithmetic kArithmetics[] = {CorrelationArithmetic::fp32, CorrelationArithmetic::tensor_core};
+constexpr CorrelationArithmetic kArithmetics[] = {CorrelationArithmetic::fp32,
+                                                  CorrelationArithmetic::tensor_core};
 
 Reduction reduction_of(CorrelationKind kind) {
   return kind == CorrelationKind::signed_value ? Reduction::signed_value
@@ -23,9 +24,10 @@ struct Result {
   std::vector<double> row_sums;
 };
 
-Result correlate(const MapBuffer& maps, const MapShape& shape, CorrelationKind kind, CorrelationArithmetic arithmetic,
-                 std::int64_t batch) {
-  const Array<float> matrix(std::vector<float>(static_cast<std::size_t>(shape.channels * shape.channels), 0.0F));
+Result correlate(const MapBuffer& maps, const MapShape& shape, CorrelationKind kind,
+                 CorrelationArithmetic arithmetic, std::int64_t batch) {
+  const Array<float> matrix(
+      std::vector<float>(static_cast<std::size_t>(shape.channels * shape.channels), 0.0F));
   const std::vector<double> zeros(static_cast<std::size_t>(shape.channels), 0.0);
   const Array<double> constant(zeros);
   const Array<double> sums(zeros);
@@ -33,7 +35,8 @@ Result correlate(const MapBuffer& maps, const MapShape& shape, CorrelationKind k
     MapShape part = shape;
     part.images = std::min(batch, shape.images - first);
     const Array<char> workspace((pairwise_correlation_workspace(part) + 31) / 32 * 32);
-    const auto* data = static_cast<const char*>(maps.data()) + first * shape.positions * shape.ld * size_of(shape.type);
+    const auto* data =
+        static_cast<const char*>(maps.data()) + first * shape.positions * shape.ld * size_of(shape.type);
     EXPECT_TRUE(succeeded(pairwise_correlation(matrix.data(), constant.data(), data, part, kind, arithmetic,
                                                workspace.data(), workspace.bytes(), nullptr)));
   }
@@ -54,8 +57,8 @@ void expect_paper(DType type, const Layout& layout, const std::vector<double>& v
   MapBuffer maps(type, images * positions, channels, channels + layout.extra_ld, layout.placement);
   maps.fill(values);
   const PaperFormula paper(maps.values(), images, positions, channels, reduction_of(kind));
-  const Result result =
-      correlate(maps, {type, images, positions, channels, maps.ld()}, kind, arithmetic, std::max(images - 1, 1L));
+  const Result result = correlate(maps, {type, images, positions, channels, maps.ld()}, kind, arithmetic,
+                                  std::max(images - 1, 1L));
   EXPECT_EQ(result.constant, paper.constant_images());
   const double bound = tolerance(arithmetic, positions) * static_cast<double>(images);
   for (std::size_t i = 0; i < result.matrix.size(); ++i) {
@@ -63,7 +66,8 @@ void expect_paper(DType type, const Layout& layout, const std::vector<double>& v
   }
   for (std::int64_t f = 0; f < channels; ++f) {
     const auto diagonal = static_cast<std::size_t>(f * channels + f);
-    EXPECT_EQ(result.matrix[diagonal], static_cast<double>(images) - result.constant[static_cast<std::size_t>(f)]);
+    EXPECT_EQ(result.matrix[diagonal],
+              static_cast<double>(images) - result.constant[static_cast<std::size_t>(f)]);
     for (std::int64_t k = 0; k < f; ++k) {
       EXPECT_EQ(result.matrix[static_cast<std::size_t>(f * channels + k)],
                 result.matrix[static_cast<std::size_t>(k * channels + f)]);
@@ -111,8 +115,7 @@ TEST(PairwiseCorrelation, DuplicatedAndOppositeMaps) {
   for (const CorrelationKind kind : kKinds) {
     MapBuffer maps(DType::f32, 2 * 33, 4);
     maps.fill(values);
-    const Result result =
-        correlate(maps, {DType::f32, 2, 33, 4, 4}, kind, CorrelationArithmetic::fp32, 2);
+    const Result result = correlate(maps, {DType::f32, 2, 33, 4, 4}, kind, CorrelationArithmetic::fp32, 2);
     EXPECT_NEAR(result.matrix[1], 2.0, 1e-5);
     EXPECT_NEAR(result.matrix[2], kind == CorrelationKind::signed_value ? -2.0 : 2.0, 1e-5);
     EXPECT_EQ(result.matrix[3], 0.0);
@@ -144,7 +147,8 @@ TEST(PairwiseCorrelation, BadValuesStayInTheirRowAndColumn) {
   for (const CorrelationArithmetic arithmetic : kArithmetics) {
     MapBuffer maps(DType::f32, 20, 5);
     maps.fill(values);
-    const Result result = correlate(maps, {DType::f32, 1, 20, 5, 5}, CorrelationKind::absolute, arithmetic, 1);
+    const Result result =
+        correlate(maps, {DType::f32, 1, 20, 5, 5}, CorrelationKind::absolute, arithmetic, 1);
     for (std::size_t i = 0; i < 25; ++i) {
       EXPECT_EQ(std::isnan(result.matrix[i]), i % 5 == 3 || i / 5 == 3) << "element " << i;
     }

@@ -1,5 +1,6 @@
-// Eqs. 3-10 of the paper to the letter, in float64: maps are flattened, min-max scaled, correlated pair by pair with the
-// sample correlation, averaged over images and over the other filters. A constant map correlates with nothing.
+// Eqs. 3-10 of the paper to the letter, in float64: maps are flattened, min-max scaled, correlated pair by
+// pair with the sample correlation, averaged over images and over the other filters. A constant map
+// correlates with nothing.
 #pragma once
 
 #include <algorithm>
@@ -14,9 +15,10 @@ enum class Reduction { signed_value, absolute, squared };
 class PaperFormula {
  public:
   // maps [images, positions, channels].
-  PaperFormula(const std::vector<double>& maps, std::int64_t images, std::int64_t positions, std::int64_t channels,
-               Reduction reduction = Reduction::signed_value)
-      : channels_(channels), matrix_(static_cast<std::size_t>(channels * channels)),
+  PaperFormula(const std::vector<double>& maps, std::int64_t images, std::int64_t positions,
+               std::int64_t channels, Reduction reduction = Reduction::signed_value)
+      : channels_(channels),
+        matrix_(static_cast<std::size_t>(channels * channels)),
         constant_(static_cast<std::size_t>(channels)) {
     for (std::int64_t n = 0; n < images; ++n) {
       std::vector<std::vector<double>> scaled;
@@ -30,10 +32,12 @@ class PaperFormula {
       }
       for (std::int64_t f = 0; f < channels; ++f) {
         for (std::int64_t k = 0; k < channels; ++k) {
-          const double rho = pearson(scaled[static_cast<std::size_t>(f)], scaled[static_cast<std::size_t>(k)]);
+          const double rho =
+              pearson(scaled[static_cast<std::size_t>(f)], scaled[static_cast<std::size_t>(k)]);
           matrix_[static_cast<std::size_t>(f * channels + k)] += reduction == Reduction::signed_value ? rho
-                                                                 : reduction == Reduction::absolute   ? std::abs(rho)
-                                                                                                      : rho * rho;
+                                                                 : reduction == Reduction::absolute
+                                                                     ? std::abs(rho)
+                                                                     : rho * rho;
         }
       }
     }

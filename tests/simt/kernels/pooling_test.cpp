@@ -25,7 +25,8 @@ struct Expected {
 
 // One loop for all kinds: the weights with which an output position takes its window's values.
 enum class Kind { max, average, average_with_padding };
-Expected expect_pool(Kind kind, const PoolShape& s, const std::vector<double>& x, const std::vector<double>& dy) {
+Expected expect_pool(Kind kind, const PoolShape& s, const std::vector<double>& x,
+                     const std::vector<double>& dy) {
   Expected e;
   e.dx.assign(x.size(), 0.0);
   std::size_t out = 0;
@@ -42,7 +43,8 @@ Expected expect_pool(Kind kind, const PoolShape& s, const std::vector<double>& x
           double count = 0;
           for (const std::int64_t p : positions) {
             if (p < 0) continue;
-            if (best < 0 || x[at(p)] > x[at(best)] || (std::isnan(x[at(p)]) && !std::isnan(x[at(best)]))) best = p;
+            if (best < 0 || x[at(p)] > x[at(best)] || (std::isnan(x[at(p)]) && !std::isnan(x[at(best)])))
+              best = p;
             sum += x[at(p)];
             count += 1;
           }
@@ -93,8 +95,8 @@ void check(PoolShape s, const Layout& layout) {
   }
 }
 
-PoolShape pool(DType type, std::int64_t height, std::int64_t width, std::int64_t channels, int kernel, int stride,
-               int padding) {
+PoolShape pool(DType type, std::int64_t height, std::int64_t width, std::int64_t channels, int kernel,
+               int stride, int padding) {
   return {type, 2, height, width, channels, 0, 0, kernel, kernel, stride, stride, padding, padding};
 }
 
@@ -153,8 +155,8 @@ TEST(GlobalAveragePool, MatchesItsDefinition) {
         dy.fill(random.normals(kImages * channels));
         ASSERT_TRUE(succeeded(
             global_average_pool(y.data(), x.data(), type, kImages, positions, channels, ld, ld, nullptr)));
-        ASSERT_TRUE(succeeded(
-            global_average_pool_backward(dx.data(), dy.data(), type, kImages, positions, channels, ld, ld, nullptr)));
+        ASSERT_TRUE(succeeded(global_average_pool_backward(dx.data(), dy.data(), type, kImages, positions,
+                                                           channels, ld, ld, nullptr)));
         std::vector<double> means(static_cast<std::size_t>(kImages * channels));
         std::vector<double> gradients;
         const std::vector<double> values = x.values();

@@ -21,7 +21,8 @@ Result score(const MapBuffer& maps, const MapShape& shape, std::int64_t batch) {
     MapShape part = shape;
     part.images = std::min(batch, shape.images - first);
     const Array<char> workspace(redundancy_workspace(part));
-    const auto* data = static_cast<const char*>(maps.data()) + first * shape.positions * shape.ld * size_of(shape.type);
+    const auto* data =
+        static_cast<const char*>(maps.data()) + first * shape.positions * shape.ld * size_of(shape.type);
     EXPECT_TRUE(succeeded(
         redundancy(sums.data(), constant.data(), data, part, workspace.data(), workspace.bytes(), nullptr)));
   }
@@ -39,7 +40,8 @@ INSTANTIATE_TEST_SUITE_P(, Redundancy, ::testing::Bool(),
 
 void expect_paper(DType type, const Layout& layout, const std::vector<double>& values, std::int64_t images,
                   std::int64_t positions, std::int64_t channels) {
-  SCOPED_TRACE(describe(type, layout) + ", T " + std::to_string(positions) + ", C " + std::to_string(channels));
+  SCOPED_TRACE(describe(type, layout) + ", T " + std::to_string(positions) + ", C " +
+               std::to_string(channels));
   MapBuffer maps(type, images * positions, channels, channels + layout.extra_ld, layout.placement);
   maps.fill(values);
   const MapShape shape{type, images, positions, channels, maps.ld()};
@@ -49,7 +51,8 @@ void expect_paper(DType type, const Layout& layout, const std::vector<double>& v
     EXPECT_EQ(result.constant, paper.constant_images());
     const std::vector<double> expected = paper.sums();
     for (std::size_t c = 0; c < expected.size(); ++c) {
-      EXPECT_NEAR(result.sums[c], expected[c], 2e-6 * static_cast<double>(images * channels)) << "channel " << c;
+      EXPECT_NEAR(result.sums[c], expected[c], 2e-6 * static_cast<double>(images * channels))
+          << "channel " << c;
     }
   }
 }
@@ -61,7 +64,8 @@ std::vector<double> relu_maps(std::int64_t images, std::int64_t positions, std::
   for (std::size_t i = 0; i < values.size(); ++i) {
     const auto c = static_cast<std::int64_t>(i) % channels;
     const double scale = std::exp(static_cast<double>(c % 7) - 3.0);
-    values[i] = c % 11 == 10 ? 0.0 : std::max(0.0, scale * (random.normal() + 0.3)) + (c % 3 == 2 ? 2.0 : 0.0);
+    values[i] =
+        c % 11 == 10 ? 0.0 : std::max(0.0, scale * (random.normal() + 0.3)) + (c % 3 == 2 ? 2.0 : 0.0);
   }
   return values;
 }
@@ -90,7 +94,8 @@ TEST_P(Redundancy, ConstantDuplicatedAndOppositeMaps) {
     for (std::int64_t t = 0; t < kPositions; ++t) {
       const double a = random.normal();
       const double b = random.normal();
-      // A map, its duplicate, its opposite, an affine image of it, another; constants: zero, 0.1, and one in two images.
+      // A map, its duplicate, its opposite, an affine image of it, another; constants: zero, 0.1, and one in
+      // two images.
       values.insert(values.end(), {a, a, -a, 3 * a + 5, b, 0.0, 0.1, n % 2 == 0 ? 0.3 : b});
     }
   }
@@ -146,14 +151,15 @@ TEST_P(Redundancy, RefusesWhatBreaksTheContract) {
   EXPECT_TRUE(refused(redundancy(sums.data(), constant.data(), maps.data(), shape, workspace.data(),
                                  workspace.bytes() - 1, nullptr),
                       "workspace has"));
-  EXPECT_TRUE(refused(redundancy(nullptr, constant.data(), maps.data(), shape, workspace.data(), workspace.bytes(),
-                                 nullptr),
-                      "redundancy_sum is null"));
+  EXPECT_TRUE(refused(
+      redundancy(nullptr, constant.data(), maps.data(), shape, workspace.data(), workspace.bytes(), nullptr),
+      "redundancy_sum is null"));
   shape.ld = 3;
   EXPECT_TRUE(refused(redundancy(sums.data(), constant.data(), maps.data(), shape, workspace.data(),
                                  workspace.bytes(), nullptr),
                       "leading dimension"));
-  EXPECT_TRUE(succeeded(redundancy(nullptr, nullptr, nullptr, {DType::f32, 0, 4, 4, 4}, nullptr, 0, nullptr)));
+  EXPECT_TRUE(
+      succeeded(redundancy(nullptr, nullptr, nullptr, {DType::f32, 0, 4, 4, 4}, nullptr, 0, nullptr)));
 }
 
 }  // namespace

@@ -13,8 +13,8 @@ struct Segment {
 };
 
 // Odd lengths and gaps, so that segments start at every alignment.
-const std::vector<Segment> kSegments = {{16, 9, 9, 5e-4}, {7, 3, 8, 0.0}, {1, 5000, 5000, 1e-2}, {1, 1, 1, 0.1},
-                                        {0, 4, 4, 0.1},   {4, 35, 40, 5e-4}};
+const std::vector<Segment> kSegments = {{16, 9, 9, 5e-4}, {7, 3, 8, 0.0}, {1, 5000, 5000, 1e-2},
+                                        {1, 1, 1, 0.1},   {0, 4, 4, 0.1}, {4, 35, 40, 5e-4}};
 
 struct Slabs {
   std::vector<SgdSegment> table;
@@ -34,8 +34,8 @@ Slabs lay_out(std::int64_t gap) {
 }
 
 void check(DType gradient_type, DType copy_type, bool with_copy, bool nesterov, std::int64_t gap) {
-  SCOPED_TRACE(std::string(name_of(gradient_type)) + " -> " + name_of(copy_type) + ", gap " + std::to_string(gap) +
-               (nesterov ? ", nesterov" : "") + (with_copy ? ", copy" : ""));
+  SCOPED_TRACE(std::string(name_of(gradient_type)) + " -> " + name_of(copy_type) + ", gap " +
+               std::to_string(gap) + (nesterov ? ", nesterov" : "") + (with_copy ? ", copy" : ""));
   const Slabs slabs = lay_out(gap);
   Random random;
   MapBuffer weights(DType::f32, 1, slabs.slab);
@@ -57,16 +57,20 @@ void check(DType gradient_type, DType copy_type, bool with_copy, bool nesterov, 
   for (const SgdSegment& s : slabs.table) {
     for (std::int64_t i = 0; i < s.count; ++i) {
       const auto at = static_cast<std::size_t>(s.offset + i);
-      const auto stored =
-          static_cast<std::size_t>(s.gradient_offset + i / s.row_length * s.gradient_stride + i % s.row_length);
+      const auto stored = static_cast<std::size_t>(s.gradient_offset + i / s.row_length * s.gradient_stride +
+                                                   i % s.row_length);
       const double decayed = 0.25 * g[stored] + static_cast<double>(s.weight_decay) * w[at];
       v[at] = static_cast<double>(0.9F) * v[at] + decayed;
       w[at] -= static_cast<double>(0.05F) * (nesterov ? decayed + static_cast<double>(0.9F) * v[at] : v[at]);
       if (with_copy) c[stored] = w[at];
     }
   }
-  const SgdSlab slab{static_cast<float*>(weights.data()), static_cast<float*>(momentum.data()), gradients.data(),
-                     gradient_type, with_copy ? copy.data() : nullptr, copy_type};
+  const SgdSlab slab{static_cast<float*>(weights.data()),
+                     static_cast<float*>(momentum.data()),
+                     gradients.data(),
+                     gradient_type,
+                     with_copy ? copy.data() : nullptr,
+                     copy_type};
   const auto count = static_cast<std::int64_t>(slabs.table.size());
   ASSERT_TRUE(succeeded(sgd_momentum(slab, slabs.table.data(), count, step.data(), skip.data(), nullptr)));
   EXPECT_LE(relative_error(weights.values(), w), 1e-6);
@@ -102,8 +106,12 @@ TEST(SgdMomentum, LeavesWhatNoSegmentCovers) {
   gradients.fill(ones);
   const Array<SgdStep> step(std::vector<SgdStep>{SgdStep{}});
   const SgdSegment segment{10, 50, 50, 10, 50, 0, 50, 0.0F};
-  const SgdSlab slab{static_cast<float*>(weights.data()), static_cast<float*>(momentum.data()), gradients.data(),
-                     DType::f32, nullptr, DType::f32};
+  const SgdSlab slab{static_cast<float*>(weights.data()),
+                     static_cast<float*>(momentum.data()),
+                     gradients.data(),
+                     DType::f32,
+                     nullptr,
+                     DType::f32};
   ASSERT_TRUE(succeeded(sgd_momentum(slab, &segment, 1, step.data(), nullptr, nullptr)));
   for (std::size_t i = 0; i < 100; ++i) EXPECT_EQ(weights.values()[i] != 1.0, i >= 10 && i < 60) << i;
 }
@@ -116,8 +124,8 @@ TEST(SgdMomentum, NotANumberReachesTheWeight) {
   auto* base = static_cast<float*>(data.data());
   const Array<SgdStep> step(std::vector<SgdStep>{SgdStep{}});
   const SgdSegment segment{0, 8, 8, 0, 8, 0, 8, 0.0F};
-  ASSERT_TRUE(succeeded(sgd_momentum({base, base + 8, base + 16, DType::f32, nullptr, DType::f32}, &segment, 1,
-                                     step.data(), nullptr, nullptr)));
+  ASSERT_TRUE(succeeded(sgd_momentum({base, base + 8, base + 16, DType::f32, nullptr, DType::f32}, &segment,
+                                     1, step.data(), nullptr, nullptr)));
   for (int i = 0; i < 8; ++i) EXPECT_EQ(std::isnan(base[i]), i == 5);
 }
 
@@ -126,8 +134,8 @@ TEST(SgdMomentum, RefusesWhatBreaksTheContract) {
   auto* base = static_cast<float*>(data.data());
   const Array<SgdStep> step(1);
   const auto call = [&](const SgdSegment& segment, float* weights) {
-    return sgd_momentum({weights, base, base, DType::f32, base, DType::f32}, &segment, 1, step.data(), nullptr,
-                        nullptr);
+    return sgd_momentum({weights, base, base, DType::f32, base, DType::f32}, &segment, 1, step.data(),
+                        nullptr, nullptr);
   };
   EXPECT_TRUE(refused(call({0, -1, 1, 0, 1, 0, 1, 0}, base), "count must not be negative"));
   EXPECT_TRUE(refused(call({0, 8, 0, 0, 1, 0, 1, 0}, base), "row_length must be positive"));

@@ -31,15 +31,17 @@ Expected expect_loss(const std::vector<double>& logits, const std::vector<std::i
     std::int64_t rank = 0;
     std::vector<double> q;
     for (std::int64_t k = 0; k < classes; ++k) {
-      q.push_back(soft.empty() ? (1 - smoothing) * (k == labels[n] ? 1 : 0) + smoothing / static_cast<double>(classes)
-                               : static_cast<double>(soft[n * static_cast<std::size_t>(classes) +
-                                                          static_cast<std::size_t>(k)]));
+      q.push_back(soft.empty()
+                      ? (1 - smoothing) * (k == labels[n] ? 1 : 0) + smoothing / static_cast<double>(classes)
+                      : static_cast<double>(
+                            soft[n * static_cast<std::size_t>(classes) + static_cast<std::size_t>(k)]));
       mass += q.back();
       loss -= q.back() * (z[k] - largest - std::log(total));
       rank += z[k] > z[labels[n]] || (z[k] == z[labels[n]] && k < labels[n]) ? 1 : 0;
     }
     for (std::int64_t k = 0; k < classes; ++k) {
-      e.gradient.push_back(scale * (std::exp(z[k] - largest) / total * mass - q[static_cast<std::size_t>(k)]));
+      e.gradient.push_back(scale *
+                           (std::exp(z[k] - largest) / total * mass - q[static_cast<std::size_t>(k)]));
     }
     e.losses.push_back(loss);
     e.loss_sum += loss;
@@ -65,22 +67,24 @@ void check(DType type, const Layout& layout, std::int64_t samples, std::int64_t 
   std::vector<float> soft;
   for (std::int64_t n = 0; n < samples; ++n) {
     labels.push_back(n % 5 == 4 ? -1 : static_cast<std::int32_t>(random.below(classes)));
-    for (std::int64_t k = 0; soft_targets && k < classes; ++k) soft.push_back(static_cast<float>(random.uniform(0, 1)));
+    for (std::int64_t k = 0; soft_targets && k < classes; ++k)
+      soft.push_back(static_cast<float>(random.uniform(0, 1)));
   }
   const Array<std::int32_t> device_labels(labels);
   const Array<float> device_soft(soft);
   const Array<float> losses(samples);
   const Array<LossMetrics> metrics(std::vector<LossMetrics>{{10.0, 100, 50, 60}});
   const Array<float> device_scale(std::vector<float>{8.0F});
-  const Expected expected =
-      expect_loss(logits.values(), labels, soft, classes, static_cast<double>(static_cast<float>(smoothing)), 4.0);
+  const Expected expected = expect_loss(logits.values(), labels, soft, classes,
+                                        static_cast<double>(static_cast<float>(smoothing)), 4.0);
   void* target = in_place ? logits.data() : gradient.data();
   ASSERT_TRUE(succeeded(softmax_cross_entropy(
       losses.data(), target, metrics.data(), logits.data(), device_labels.data(),
       soft_targets ? device_soft.data() : nullptr, {static_cast<float>(smoothing), 0.5F, device_scale.data()},
       {type, samples, classes, logits.ld()}, nullptr)));
   EXPECT_LE(relative_error(losses.doubles(), expected.losses), 3e-6);
-  EXPECT_LE(relative_error((in_place ? logits : gradient).values(), expected.gradient), 2 * storage_tolerance(type));
+  EXPECT_LE(relative_error((in_place ? logits : gradient).values(), expected.gradient),
+            2 * storage_tolerance(type));
   EXPECT_TRUE(gradient.padding_untouched());
   const LossMetrics& m = *metrics.data();
   EXPECT_NEAR(m.loss_sum, 10.0 + expected.loss_sum, 1e-5 * expected.loss_sum);
@@ -116,8 +120,8 @@ TEST(SoftmaxCrossEntropy, LargeLogitsDoNotOverflow) {
   const Array<std::int32_t> labels(std::vector<std::int32_t>{0, 1});
   const Array<float> losses(2);
   MapBuffer gradient(DType::f32, 2, 3);
-  ASSERT_TRUE(succeeded(softmax_cross_entropy(losses.data(), gradient.data(), nullptr, logits.data(), labels.data(),
-                                              nullptr, {}, {DType::f32, 2, 3, 3}, nullptr)));
+  ASSERT_TRUE(succeeded(softmax_cross_entropy(losses.data(), gradient.data(), nullptr, logits.data(),
+                                              labels.data(), nullptr, {}, {DType::f32, 2, 3, 3}, nullptr)));
   EXPECT_FLOAT_EQ(losses.values()[0], std::log(2.0F));
   EXPECT_EQ(losses.values()[1], 0.0F);
   EXPECT_EQ(gradient.values(), (std::vector<double>{-0.5, 0.5, 0, 0, 0, 0}));
@@ -148,8 +152,8 @@ TEST(SoftmaxCrossEntropy, RefusesWhatBreaksTheContract) {
   const Array<float> losses(2);
   const Array<LossMetrics> metrics(1);
   const auto call = [&](float* out, const std::int32_t* l, float smoothing, std::int64_t classes) {
-    return softmax_cross_entropy(out, nullptr, metrics.data(), logits.data(), l, nullptr, {smoothing, 1.0F, nullptr},
-                                 {DType::f32, 2, classes, 3}, nullptr);
+    return softmax_cross_entropy(out, nullptr, metrics.data(), logits.data(), l, nullptr,
+                                 {smoothing, 1.0F, nullptr}, {DType::f32, 2, classes, 3}, nullptr);
   };
   EXPECT_TRUE(refused(call(nullptr, labels.data(), 0, 3), "metrics need the losses"));
   EXPECT_TRUE(refused(call(losses.data(), nullptr, 0, 3), "neither labels nor soft_targets"));

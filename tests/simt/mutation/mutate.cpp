@@ -3,9 +3,11 @@
 // Writes a copy of every .cu and .cuh file in which all mutants are present at once, each behind a switch
 // (simt/mutant.h), and mutants.inc, a table of them:
 //   - a barrier (__syncthreads, __syncwarp) is left out;
-//   - a bound is one too far or one too near: the right side of a comparison plus or minus one, in loops (a tail skipped,
+//   - a bound is one too far or one too near: the right side of a comparison plus or minus one, in loops (a
+//   tail skipped,
 //     an overrun), in guards, and in conditions.
-// Only device code is changed. Some mutants compute the same (a guard that is only a shortcut): no test can tell those.
+// Only device code is changed. Some mutants compute the same (a guard that is only a shortcut): no test can
+// tell those.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -31,7 +33,8 @@ class Mutator {
     int number = 0;
     for (std::string line; std::getline(in, line);) {
       ++number;
-      if (line.find("__global__") != std::string::npos || line.find("__device__") != std::string::npos) device = true;
+      if (line.find("__global__") != std::string::npos || line.find("__device__") != std::string::npos)
+        device = true;
       const std::string where = name.string() + ":" + std::to_string(number);
       out << (device ? mutate(line, where) : line) << '\n';
       if (line == "}" || line == "};") device = false;
@@ -46,13 +49,14 @@ class Mutator {
   std::string mutate(const std::string& line, const std::string& where) {
     static const std::regex barrier(R"(__sync(threads|warp)\(\);)");
     static const std::regex comparison(R"( (<|>|<=|>=) )");
-    static const std::regex leave_alone(R"(^\s*(//|#|static_assert|template|constexpr)|operator|if constexpr)");
+    static const std::regex leave_alone(
+        R"(^\s*(//|#|static_assert|template|constexpr)|operator|if constexpr)");
     if (std::regex_search(line, leave_alone)) return line;
     std::smatch match;
     if (std::regex_search(line, match, barrier)) {
       list(next_, where, match.str() + " left out");
-      return std::string(match.prefix()) + "if (!::secateur::simt::mutant_skips(" + std::to_string(next_++) + ")) " +
-             match.str() + std::string(match.suffix());
+      return std::string(match.prefix()) + "if (!::secateur::simt::mutant_skips(" + std::to_string(next_++) +
+             ")) " + match.str() + std::string(match.suffix());
     }
     const std::string code = line.substr(0, line.find("//"));
     std::string changed;

@@ -23,8 +23,8 @@ struct Thread {
   State state = State::ready;
 };
 
-// One collective in flight, and the values of the last complete one: a lane may hand in its value for the next while
-// others still read this one's, but no lane can be two ahead.
+// One collective in flight, and the values of the last complete one: a lane may hand in its value for the
+// next while others still read this one's, but no lane can be two ahead.
 struct Warp {
   unsigned arrived = 0;
   const char* kind = nullptr;
@@ -96,8 +96,9 @@ std::string describe_deadlock(const Machine& m) {
     at_barrier += thread.state == State::at_block_barrier ? 1 : 0;
     in_warp += thread.state == State::in_warp_collective ? 1 : 0;
   }
-  return "divergence: " + std::to_string(at_barrier) + " threads wait at __syncthreads, " + std::to_string(in_warp) +
-         " in a warp collective, " + std::to_string(m.finished) + " have finished; none can go on";
+  return "divergence: " + std::to_string(at_barrier) + " threads wait at __syncthreads, " +
+         std::to_string(in_warp) + " in a warp collective, " + std::to_string(m.finished) +
+         " have finished; none can go on";
 }
 
 // Runs one block to its end or to the first fault.
@@ -162,7 +163,8 @@ void on_memory_fault(int signal, siginfo_t* info, void* /*context*/) {
   leave_fiber();
 }
 
-// Catches the guard pages' faults for as long as it lives. On a stack of its own, since the fiber's may be what overran.
+// Catches the guard pages' faults for as long as it lives. On a stack of its own, since the fiber's may be
+// what overran.
 class MemoryFaultHandler {
  public:
   MemoryFaultHandler() {
@@ -290,9 +292,11 @@ void block_barrier(std::source_location where) {
   Machine& m = machine();
   Thread& self = *m.current;
   if (m.finished > 0) fail("divergence: __syncthreads after another thread of the block has finished", where);
-  if (m.at_barrier > 0 && (m.barrier_where.line() != where.line() || m.barrier_where.column() != where.column() ||
-                           std::strcmp(m.barrier_where.file_name(), where.file_name()) != 0)) {
-    fail("divergence: other threads of the block wait at the __syncthreads of " + place(m.barrier_where), where);
+  if (m.at_barrier > 0 &&
+      (m.barrier_where.line() != where.line() || m.barrier_where.column() != where.column() ||
+       std::strcmp(m.barrier_where.file_name(), where.file_name()) != 0)) {
+    fail("divergence: other threads of the block wait at the __syncthreads of " + place(m.barrier_where),
+         where);
   }
   m.barrier_where = where;
   m.at_barrier += 1;
@@ -308,7 +312,8 @@ void block_barrier(std::source_location where) {
   leave_fiber();
 }
 
-const std::uint64_t* warp_exchange(const char* kind, unsigned mask, std::uint64_t value, std::source_location where) {
+const std::uint64_t* warp_exchange(const char* kind, unsigned mask, std::uint64_t value,
+                                   std::source_location where) {
   Machine& m = machine();
   Thread& self = *m.current;
   const std::size_t warp_index = self.position.thread.x / 32;
@@ -320,7 +325,9 @@ const std::uint64_t* warp_exchange(const char* kind, unsigned mask, std::uint64_
     warp.kind = kind;
     warp.where = where;
   } else if (std::strcmp(warp.kind, kind) != 0 || warp.where.line() != where.line()) {
-    fail("divergence: the warp's other lanes are in the " + std::string(warp.kind) + " of " + place(warp.where), where);
+    fail("divergence: the warp's other lanes are in the " + std::string(warp.kind) + " of " +
+             place(warp.where),
+         where);
   }
   const unsigned generation = warp.generation;
   std::uint64_t* values = warp.values[generation % 2];

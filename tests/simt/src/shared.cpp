@@ -22,8 +22,8 @@ void check_read(Shadow& shadow, const Interval& now, std::int64_t index, std::so
          where);
   }
   if (!ordered(shadow.writer, now)) {
-    fail("race: shared element " + std::to_string(index) + " is written and read by " + pair(shadow.writer, now) +
-             " with no barrier between",
+    fail("race: shared element " + std::to_string(index) + " is written and read by " +
+             pair(shadow.writer, now) + " with no barrier between",
          where);
   }
   const bool same_interval = shadow.was_read && shadow.reader.block == now.block;
@@ -40,7 +40,8 @@ void check_read(Shadow& shadow, const Interval& now, std::int64_t index, std::so
   shadow.reader = now;
 }
 
-void check_write(Shadow& shadow, const Interval& now, bool atomic, std::int64_t index, std::source_location where) {
+void check_write(Shadow& shadow, const Interval& now, bool atomic, std::int64_t index,
+                 std::source_location where) {
   if (atomic && !shadow.written) {
     fail("shared element " + std::to_string(index) + " is updated before anything wrote it", where);
   }
@@ -54,8 +55,8 @@ void check_write(Shadow& shadow, const Interval& now, bool atomic, std::int64_t 
     const bool conflict = shadow.many_warps || !ordered(shadow.reader, now) ||
                           (one_warp && shadow.reader.warp == now.warp && shadow.many_lanes);
     if (conflict) {
-      fail("race: shared element " + std::to_string(index) + " is written by thread " + std::to_string(now.thread) +
-               " and read by another with no barrier between",
+      fail("race: shared element " + std::to_string(index) + " is written by thread " +
+               std::to_string(now.thread) + " and read by another with no barrier between",
            where);
     }
   }
@@ -80,7 +81,8 @@ void check_access(Shadow& shadow, Access access, std::int64_t index, std::source
 }
 
 void fail_bounds(std::int64_t index, std::int64_t count, std::source_location where) {
-  fail("index " + std::to_string(index) + " is out of bounds of a shared array of " + std::to_string(count), where);
+  fail("index " + std::to_string(index) + " is out of bounds of a shared array of " + std::to_string(count),
+       where);
 }
 
 Shadow* dynamic_shared_shadow() {

@@ -1,10 +1,11 @@
-// Controller: the weights alpha and beta of Eq. 13 over the rounds - the schedule of Eq. 15, moved by the feedback of
-// Eq. 17 from the change of accuracy.
+// Controller: the weights alpha and beta of Eq. 13 over the rounds - the schedule of Eq. 15, moved by the
+// feedback of Eq. 17 from the change of accuracy.
 //
 //   schedule   alpha(t) = start + (end - start) t / T, t = 1 .. T; beta likewise
-//   feedback   A <- A (1 + gamma d), B <- B (1 - gamma d), d the relative change of accuracy (or that in percent);
-//              alpha = alpha(t) A, beta = beta(t) B. With base `recursion` alpha and beta themselves are updated, from
-//              the start values, without the schedule.
+//   feedback   A <- A (1 + gamma d), B <- B (1 - gamma d), d the relative change of accuracy (or that in
+//   percent);
+//              alpha = alpha(t) A, beta = beta(t) B. With base `recursion` alpha and beta themselves are
+//              updated, from the start values, without the schedule.
 // Both weights stay within [0.01, 2].
 #pragma once
 

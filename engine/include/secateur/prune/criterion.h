@@ -1,6 +1,6 @@
-// Criterion: one score per channel of a space, from statistics alone; higher is kept. A criterion knows no device, no
-// layer type and no loop. A new one is a file in prune/criteria/ and one line in its registry, or, from outside the
-// project, a call of register_criterion.
+// Criterion: one score per channel of a space, from statistics alone; higher is kept. A criterion knows no
+// device, no layer type and no loop. A new one is a file in prune/criteria/ and one line in its registry, or,
+// from outside the project, a call of register_criterion.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +47,8 @@ class Criterion {
 using CriterionFactory = std::function<std::unique_ptr<Criterion>(const CriterionOptions&)>;
 
 // Throws Error that lists the criteria.
-[[nodiscard]] std::unique_ptr<Criterion> make_criterion(std::string_view name, const CriterionOptions& options);
+[[nodiscard]] std::unique_ptr<Criterion> make_criterion(std::string_view name,
+                                                        const CriterionOptions& options);
 // Throws Error when the name is taken.
 void register_criterion(std::string name, std::string description, CriterionFactory factory);
 

@@ -30,10 +30,10 @@ struct RoundRecord {
   RoundOutcome outcome = RoundOutcome::trained;
   double alpha = 0;  // with which the round was scored
   double beta = 0;
-  double gamma = 0;             // after the round
-  double accuracy_before = 0;   // fractions
-  double accuracy_first = 0;    // after the first removal and fine-tuning, what the feedback saw
-  double accuracy = 0;          // of the network that goes on
+  double gamma = 0;            // after the round
+  double accuracy_before = 0;  // fractions
+  double accuracy_first = 0;   // after the first removal and fine-tuning, what the feedback saw
+  double accuracy = 0;         // of the network that goes on
   std::int64_t halvings = 0;
   std::int64_t fallback_epochs = 0;
   std::int64_t removed_channels = 0;

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "secateur/graph/cost.h"
-#include "secateur/prune/pruning_backend.h"
 #include "secateur/prune/prune_options.h"
+#include "secateur/prune/pruning_backend.h"
 #include "secateur/prune/scorer.h"
 #include "secateur/runtime/program.h"
 

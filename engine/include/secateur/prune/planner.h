@@ -1,5 +1,5 @@
-// Planner: a round's decisions - rates, widths, channels - from its scores. Pure: the same scores and state give the
-// same plan, so that a resumed run, and a round that is made milder, need no second scoring pass.
+// Planner: a round's decisions - rates, widths, channels - from its scores. Pure: the same scores and state
+// give the same plan, so that a resumed run, and a round that is made milder, need no second scoring pass.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ struct PlannedRound {
   std::vector<double> rates;     // one a space, as carried out: after the budget's scale and the halvings
   std::vector<WidthStep> steps;  // one a space
   PruningPlan plan;
-  std::string why_empty;  // says why the plan removes nothing; empty where it removes something
+  std::string why_empty;               // says why the plan removes nothing; empty where it removes something
   std::optional<BudgetStatus> budget;  // width mode target: against this round's part
 };
 
@@ -33,8 +33,8 @@ struct BudgetGoal {
 
 // Plans round `round` after `halvings` halvings of its rates. `goal` is needed in width mode target only.
 [[nodiscard]] PlannedRound plan_round(const PruneOptions& options, const WidthTracker& tracker,
-                                      std::span<const SpaceScores> spaces, std::int64_t round, std::int64_t halvings,
-                                      const BudgetGoal& goal);
+                                      std::span<const SpaceScores> spaces, std::int64_t round,
+                                      std::int64_t halvings, const BudgetGoal& goal);
 
 void save_scores(std::span<const SpaceScores> spaces, StateWriter writer);
 [[nodiscard]] std::vector<SpaceScores> load_scores(const StateReader& reader);

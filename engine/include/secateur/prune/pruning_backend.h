@@ -1,5 +1,5 @@
-// PruningBackend: what the pruning loop needs of a network and its training. The loop decides, the backend does; tests
-// drive the loop with scripted accuracies.
+// PruningBackend: what the pruning loop needs of a network and its training. The loop decides, the backend
+// does; tests drive the loop with scripted accuracies.
 #pragma once
 
 #include <cstdint>

@@ -1,12 +1,12 @@
-// PruningLoop: dynamic pruning (Algorithm 1) with its fallback (Algorithm 2) as a state machine that can stop after any
-// unit of work and go on from its saved state with the same decisions.
+// PruningLoop: dynamic pruning (Algorithm 1) with its fallback (Algorithm 2) as a state machine that can stop
+// after any unit of work and go on from its saved state with the same decisions.
 //
 //   for t in 1 .. T:
 //     train `train_epochs`
 //     if t mod f == 0: score; rates; plan; remove; fine-tune E; evaluate; feedback
-//       accuracy fell by more than tau: train up to E_f epochs at a fraction of the rate; where that does not bring it
-//       back, return to the network before this round's removal, halve the rates, remove and fine-tune again; after
-//       max_halvings the round is skipped
+//       accuracy fell by more than tau: train up to E_f epochs at a fraction of the rate; where that does not
+//       bring it back, return to the network before this round's removal, halve the rates, remove and
+//       fine-tune again; after max_halvings the round is skipped
 #pragma once
 
 #include <cstdint>
@@ -54,11 +54,11 @@ class PruningLoop {
   // Throws Error for impossible options (check(PruneOptions)). Backend and sink must outlive the loop.
   PruningLoop(PruneOptions options, PruningBackend& backend, EventSink& events);
 
-  // One unit of work: an epoch, a scoring pass with its removal, an evaluation. False when there was nothing left.
-  // Throws Error before anything is changed when a budget cannot be reached.
+  // One unit of work: an epoch, a scoring pass with its removal, an evaluation. False when there was nothing
+  // left. Throws Error before anything is changed when a budget cannot be reached.
   bool step();
-  // Steps to the end, calling `checkpoint` after each unit. Throws Error that names the best plan reached when a budget
-  // is not met.
+  // Steps to the end, calling `checkpoint` after each unit. Throws Error that names the best plan reached
+  // when a budget is not met.
   LoopResult run(const std::function<void()>& checkpoint);
 
   // The plan of the next round as the network is now: nothing is trained or changed.
@@ -67,11 +67,13 @@ class PruningLoop {
   [[nodiscard]] LoopPhase phase() const { return s_.phase; }
   [[nodiscard]] std::int64_t round() const { return s_.round; }
   [[nodiscard]] const std::vector<RoundRecord>& history() const { return s_.history; }
-  [[nodiscard]] const std::vector<SpaceScores>& scores() const { return s_.scores; }  // of the round that is under way
+  [[nodiscard]] const std::vector<SpaceScores>& scores() const {
+    return s_.scores;
+  }  // of the round that is under way
   [[nodiscard]] LoopResult result();
 
-  // All of the loop's state, the network before the present removal included. The network itself and the trainer's
-  // counters are saved by whoever owns them, at the same moment.
+  // All of the loop's state, the network before the present removal included. The network itself and the
+  // trainer's counters are saved by whoever owns them, at the same moment.
   void save(StateWriter writer) const;
   void restore(const StateReader& reader);
 
@@ -81,11 +83,11 @@ class PruningLoop {
     std::int64_t round = 1;
     std::int64_t epoch = 0;  // within the phase
     double accuracy_start = 0;
-    double accuracy_before = 0;  // of the network that the round began with: perf_prev
+    double accuracy_before = 0;   // of the network that the round began with: perf_prev
     double accuracy_removed = 0;  // after the removal that the fallback tries to mend
     std::int64_t skipped_in_a_row = 0;
-    bool budget_close = false;  // the last removal left no granule that would have fitted
-    RoundRecord record;  // of the round that is under way
+    bool budget_close = false;        // the last removal left no granule that would have fitted
+    RoundRecord record;               // of the round that is under way
     std::vector<SpaceScores> scores;  // of this round; empty before its scoring
     std::vector<WidthStep> steps;     // of the removal that was carried out
     std::optional<StateTree> snapshot;

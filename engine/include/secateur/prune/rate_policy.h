@@ -14,15 +14,17 @@
 
 namespace secateur {
 
-// One prunable space with its scores, in the order l = 1..L. What a round's scoring pass leaves for the decisions.
+// One prunable space with its scores, in the order l = 1..L. What a round's scoring pass leaves for the
+// decisions.
 struct SpaceScores {
   std::string name;
-  std::vector<std::string> producers;  // names of the nodes that make its channels, the first of which names it
+  std::vector<std::string>
+      producers;  // names of the nodes that make its channels, the first of which names it
   std::int64_t width = 0;
   std::int64_t groups = 1;
   std::vector<double> scores;  // one a channel, higher is kept
-  // Every channel but the last to stay, in the order in which they would go (prune/selection.h), and each one's score
-  // when its turn came.
+  // Every channel but the last to stay, in the order in which they would go (prune/selection.h), and each
+  // one's score when its turn came.
   std::vector<std::int64_t> order;
   std::vector<double> order_scores;
   bool operator==(const SpaceScores&) const = default;
@@ -32,7 +34,7 @@ struct SpaceScores {
 [[nodiscard]] double importance_of(const SpaceScores& space);
 
 struct RatePolicyOptions {
-  double rate = 0.3;                   // psi
+  double rate = 0.3;                    // psi
   std::vector<std::string> table = {};  // "GLOB=RATE"
   double max_space_rate = 0.9;
 };
@@ -51,12 +53,14 @@ class RatePolicy {
 //   global       one threshold over all spaces, which psi of all channels lie below; no space loses more than
 //                max_space_rate
 //   fixed        from the table; 0 where nothing matches
-//   sensitivity  in proportion to the table (what each space tolerates alone), so that psi of all channels go, but
+//   sensitivity  in proportion to the table (what each space tolerates alone), so that psi of all channels
+//   go, but
 //                none of it beyond its entry
 using RatePolicyFactory = std::function<std::unique_ptr<RatePolicy>(const RatePolicyOptions&)>;
 
 // Throws Error that lists the policies.
-[[nodiscard]] std::unique_ptr<RatePolicy> make_rate_policy(std::string_view name, const RatePolicyOptions& options);
+[[nodiscard]] std::unique_ptr<RatePolicy> make_rate_policy(std::string_view name,
+                                                           const RatePolicyOptions& options);
 // Throws Error when the name is taken.
 void register_rate_policy(std::string name, std::string description, RatePolicyFactory factory);
 

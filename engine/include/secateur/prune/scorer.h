@@ -1,5 +1,6 @@
-// Scorer: one streaming pass over a sample of images that measures what criteria read. Sums stay on the device while the
-// sample goes by in batches, so that memory does not grow with its size; everything is measured with running statistics.
+// Scorer: one streaming pass over a sample of images that measures what criteria read. Sums stay on the
+// device while the sample goes by in batches, so that memory does not grow with its size; everything is
+// measured with running statistics.
 #pragma once
 
 #include <cstdint>
@@ -28,11 +29,13 @@ class Scorer {
   // Model, arena and stream must outlive the scorer.
   Scorer(Model& model, Arena& arena, Stream& stream, ScorerOptions options);
 
-  // Statistics of the listed spaces of the model as it is now. The sample is the first N images of epoch `round` of the
-  // source: one that shuffles without augmenting draws a new sample without replacement each round. Weights alone are
-  // read without any image. `pairwise`: the correlation of every pair too, computed on the host (slow, C x C a space).
-  [[nodiscard]] std::vector<SpaceStatistics> measure(std::span<const std::int64_t> spaces, CriterionNeeds needs,
-                                                     bool pairwise, BatchSource& sample, std::int64_t round);
+  // Statistics of the listed spaces of the model as it is now. The sample is the first N images of epoch
+  // `round` of the source: one that shuffles without augmenting draws a new sample without replacement each
+  // round. Weights alone are read without any image. `pairwise`: the correlation of every pair too, computed
+  // on the host (slow, C x C a space).
+  [[nodiscard]] std::vector<SpaceStatistics> measure(std::span<const std::int64_t> spaces,
+                                                     CriterionNeeds needs, bool pairwise, BatchSource& sample,
+                                                     std::int64_t round);
 
   // Of the last pass's programs; 0 before one.
   [[nodiscard]] std::int64_t planned_bytes() const { return planned_bytes_; }

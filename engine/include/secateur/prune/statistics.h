@@ -1,5 +1,5 @@
-// What a scoring pass found out about one channel space: what criteria read. Everything is per member of the space, on
-// the host, in float64.
+// What a scoring pass found out about one channel space: what criteria read. Everything is per member of the
+// space, on the host, in float64.
 #pragma once
 
 #include <cstdint>
@@ -27,16 +27,18 @@ struct SpaceStatistics {
 
   std::int64_t images = 0;
   std::int64_t taps = 0;
-  std::vector<double> redundancy;       // S_PC of Eq. 10, averaged over images and taps; 0 where the width is 1
+  std::vector<double> redundancy;  // S_PC of Eq. 10, averaged over images and taps; 0 where the width is 1
   std::vector<double> constant_images;  // part of the images, over all taps, on which the map was constant
   std::vector<double> taylor;  // mean over images and taps of |mean over positions of activation * gradient|
-  // Mean over images and taps of rho (or |rho|, rho^2) of every pair, width x width; only where it was asked for.
+  // Mean over images and taps of rho (or |rho|, rho^2) of every pair, width x width; only where it was asked
+  // for.
   std::vector<double> pairwise;
 };
 
-// The statistics of the members that remain when others are gone: redundancy is taken over the survivors alone (needs
-// `pairwise`, which the result does not carry).
-[[nodiscard]] SpaceStatistics restricted(const SpaceStatistics& all, const std::vector<std::int64_t>& members);
+// The statistics of the members that remain when others are gone: redundancy is taken over the survivors
+// alone (needs `pairwise`, which the result does not carry).
+[[nodiscard]] SpaceStatistics restricted(const SpaceStatistics& all,
+                                         const std::vector<std::int64_t>& members);
 
 // Eq. 12: (x - min) / (max - min); zeros where all are equal.
 [[nodiscard]] std::vector<double> min_max_normalized(const std::vector<double>& values);

@@ -17,7 +17,8 @@ struct Tap {
 };
 
 // From each producer forward through single-consumer nodes:
-//   relu  to the first activation (of a trunk: after the add); where there is none before a branch, a further producer
+//   relu  to the first activation (of a trunk: after the add); where there is none before a branch, a further
+//   producer
 //         or a node that rearranges the channels, to the last node before it
 //   bn    to the first normalisation; where none comes before an activation, to the last node before it
 //   conv  the producer itself
@@ -26,6 +27,7 @@ struct Tap {
                                        TapStage stage);
 
 // Normalisation nodes that scale the members' maps: the first one after each producer, where there is one.
-[[nodiscard]] std::vector<Tap> normalizations_of(const Graph& graph, const ChannelSpaces& spaces, std::int64_t space);
+[[nodiscard]] std::vector<Tap> normalizations_of(const Graph& graph, const ChannelSpaces& spaces,
+                                                 std::int64_t space);
 
 }  // namespace secateur

@@ -1,5 +1,5 @@
-// WidthTracker: the target widths of the prunable spaces, kept as real numbers over the rounds, and how the stored
-// widths follow them in whole channels.
+// WidthTracker: the target widths of the prunable spaces, kept as real numbers over the rounds, and how the
+// stored widths follow them in whole channels.
 #pragma once
 
 #include <cstdint>
@@ -33,16 +33,18 @@ class WidthTracker {
   //   per_round   carry: w <- w (1 - r); ceil, strict: K = ceil(r N), N the present width
   //   cumulative  w = w(0) (1 - r t / T); ceil, strict: K = ceil(N - w)
   //   target      as per_round with (1 - r)^scale in place of (1 - r), scale from the budget
-  // carry: the nearest multiple of the granule to w (half a granule up), never up past the present width. Never below
-  // the lowest width.
-  [[nodiscard]] std::vector<WidthStep> propose(std::span<const SpaceScores> spaces, std::span<const double> rates,
-                                               std::int64_t round, double scale = 1) const;
+  // carry: the nearest multiple of the granule to w (half a granule up), never up past the present width.
+  // Never below the lowest width.
+  [[nodiscard]] std::vector<WidthStep> propose(std::span<const SpaceScores> spaces,
+                                               std::span<const double> rates, std::int64_t round,
+                                               double scale = 1) const;
   // Takes over the real-valued widths of a round that was carried out.
   void accept(std::span<const SpaceScores> spaces, std::span<const WidthStep> steps);
 
   // Channels that are removed together: round_to, made a multiple of the space's groups.
   [[nodiscard]] std::int64_t granule(const SpaceScores& space) const;
-  // The least width that a space may be cut to: min_channels in whole granules; its own width where that is less.
+  // The least width that a space may be cut to: min_channels in whole granules; its own width where that is
+  // less.
   [[nodiscard]] std::int64_t lowest(const SpaceScores& space) const;
 
   void save(StateWriter writer) const;
@@ -53,6 +55,8 @@ class WidthTracker {
     double initial = 0;
     double target = 0;
   };
+  [[nodiscard]] Tracked tracked_of(const SpaceScores& space) const;
+
   WidthOptions options_;
   std::int64_t rounds_ = 1;
   std::map<std::string, Tracked, std::less<>> spaces_;

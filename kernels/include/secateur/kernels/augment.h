@@ -1,19 +1,19 @@
-// A training batch from a data set that lies on the device: padded random crop, random flip, normalisation, cast and
-// channel padding, in one read and one write.
+// A training batch from a data set that lies on the device: padded random crop, random flip, normalisation,
+// cast and channel padding, in one read and one write.
 //
 //   out[n, h, w, c] = (pixel / 255 - mean[c]) * inverse_deviation[c]
 //
-// pixel comes from image samples[n] of `source`, uint8 [*, height, width, channels] dense, at row h + dy - padding and
-// column w' + dx - padding, with w' = w or, flipped, out_width - 1 - w; outside the image it is 0 (black). Lanes
-// channels .. ld-1 of out are written as zeros.
+// pixel comes from image samples[n] of `source`, uint8 [*, height, width, channels] dense, at row h + dy -
+// padding and column w' + dx - padding, with w' = w or, flipped, out_width - 1 - w; outside the image it is 0
+// (black). Lanes channels .. ld-1 of out are written as zeros.
 //
-// Random numbers are Philox4x32-10 with key = seed and counter {position, sample, epoch, 3}: what a sample looks like
-// depends on (seed, epoch, sample) only. In this order, each by Lemire's unbiased method: dy below
-// height + 2 padding - out_height + 1, dx below width + 2 padding - out_width + 1, and a bit: flipped where it is 1
-// (drawn also where flips are off). Without random_crop both offsets are the middle, rounded down.
+// Random numbers are Philox4x32-10 with key = seed and counter {position, sample, epoch, 3}: what a sample
+// looks like depends on (seed, epoch, sample) only. In this order, each by Lemire's unbiased method: dy below
+// height + 2 padding - out_height + 1, dx below width + 2 padding - out_width + 1, and a bit: flipped where
+// it is 1 (drawn also where flips are off). Without random_crop both offsets are the middle, rounded down.
 //
-// out [count, out_height, out_width, ld]. `samples` [count] (null: 0, 1, 2, ...) and *epoch are read from device memory
-// when the kernel runs. An index in samples is trusted to lie within the source.
+// out [count, out_height, out_width, ld]. `samples` [count] (null: 0, 1, 2, ...) and *epoch are read from
+// device memory when the kernel runs. An index in samples is trusted to lie within the source.
 #pragma once
 
 #include <cstdint>

@@ -3,13 +3,13 @@
 //   z = (x - mean) * inverse_deviation * scale + shift + residual       y = relu ? max(z, 0) : z
 //   inverse_deviation = 1 / sqrt(variance + epsilon), the variance of a batch taken with 1 / rows
 //
-// Maps x, residual, y and their gradients are [rows, channels] with one leading dimension; everything that belongs to a
-// channel is fp32 [channels]. Lanes channels .. zeroed_channels-1 of y, dx and dresidual are written as zeros (0: none),
-// so that a map whose stored width is padded stays clean.
+// Maps x, residual, y and their gradients are [rows, channels] with one leading dimension; everything that
+// belongs to a channel is fp32 [channels]. Lanes channels .. zeroed_channels-1 of y, dx and dresidual are
+// written as zeros (0: none), so that a map whose stored width is padded stays clean.
 //
-// Statistics are merged in small groups around their own means: a mean far above the deviation does no harm. All sums are
-// taken in a fixed order. A NaN in a channel's x makes that channel's statistics and y NaN (a ReLU passes NaN on).
-// A constant channel has y = shift (+ residual) and passes dx = 0 up to rounding.
+// Statistics are merged in small groups around their own means: a mean far above the deviation does no harm.
+// All sums are taken in a fixed order. A NaN in a channel's x makes that channel's statistics and y NaN (a
+// ReLU passes NaN on). A constant channel has y = shift (+ residual) and passes dx = 0 up to rounding.
 // rows = 0 or channels = 0 does nothing (training: running statistics stay as they are).
 #pragma once
 
@@ -34,7 +34,8 @@ struct BatchNormParameters {
   float epsilon = 1e-5F;
 };
 
-// running = (1 - momentum) * running + momentum * batch, with the unbiased variance (1 / (rows - 1); biased for one row).
+// running = (1 - momentum) * running + momentum * batch, with the unbiased variance (1 / (rows - 1); biased
+// for one row).
 struct BatchNormRunning {
   float* mean = nullptr;  // null: not kept
   float* variance = nullptr;
@@ -44,12 +45,12 @@ struct BatchNormRunning {
 // Bytes of scratch for training and for backward.
 [[nodiscard]] std::int64_t batch_norm_workspace(const BatchNormShape& shape);
 
-// Normalises by the statistics of this batch and saves them for the backward pass. `residual` may be null. y may be
-// residual. Two reads of x and one of residual, one write.
+// Normalises by the statistics of this batch and saves them for the backward pass. `residual` may be null. y
+// may be residual. Two reads of x and one of residual, one write.
 [[nodiscard]] Status batch_norm_act_training(void* y, float* saved_mean, float* saved_inverse_deviation,
-                                             const BatchNormRunning& running, const void* x, const void* residual,
-                                             const BatchNormParameters& parameters, bool relu,
-                                             const BatchNormShape& shape, void* workspace,
+                                             const BatchNormRunning& running, const void* x,
+                                             const void* residual, const BatchNormParameters& parameters,
+                                             bool relu, const BatchNormShape& shape, void* workspace,
                                              std::int64_t workspace_bytes, StreamHandle stream);
 
 // Normalises by given statistics. `residual` may be null. y may be x or residual.
@@ -62,9 +63,9 @@ struct BatchNormRunning {
 //   dshift = sum dz      dscale = sum dz * xhat      dresidual = dz
 //   dx = scale * inverse_deviation * (dz - (dshift + xhat * dscale) / rows)      batch statistics
 //   dx = scale * inverse_deviation * dz                                         given statistics
-// Each output may be null, and dx or dresidual may be dy. `y` may be null where no residual was added: the sign of z is
-// then found from x as the forward pass found it; it must be given where there was a residual and a ReLU.
-// Two reads of x and dy (and y), one write of each wanted gradient.
+// Each output may be null, and dx or dresidual may be dy. `y` may be null where no residual was added: the
+// sign of z is then found from x as the forward pass found it; it must be given where there was a residual
+// and a ReLU. Two reads of x and dy (and y), one write of each wanted gradient.
 struct BatchNormGradients {
   void* dx = nullptr;
   void* dresidual = nullptr;
@@ -72,10 +73,12 @@ struct BatchNormGradients {
   float* dshift = nullptr;
 };
 
-[[nodiscard]] Status batch_norm_act_backward(const BatchNormGradients& gradients, const void* dy, const void* x,
-                                             const void* y, const BatchNormParameters& parameters,
-                                             const float* saved_mean, const float* saved_inverse_deviation, bool relu,
-                                             bool batch_statistics, const BatchNormShape& shape, void* workspace,
-                                             std::int64_t workspace_bytes, StreamHandle stream);
+[[nodiscard]] Status batch_norm_act_backward(const BatchNormGradients& gradients, const void* dy,
+                                             const void* x, const void* y,
+                                             const BatchNormParameters& parameters, const float* saved_mean,
+                                             const float* saved_inverse_deviation, bool relu,
+                                             bool batch_statistics, const BatchNormShape& shape,
+                                             void* workspace, std::int64_t workspace_bytes,
+                                             StreamHandle stream);
 
 }  // namespace secateur::kernels

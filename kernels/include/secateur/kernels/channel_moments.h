@@ -2,11 +2,11 @@
 //
 //   mean = 1/T sum x      centred_squares = sum (x - mean)^2      smallest, largest = min x, max x
 //
-// maps [images, positions, channels], a position every `ld` elements; each output is [images, channels] fp32, dense, and
-// may be null. Values are taken relative to the map's first one and merged in small groups, each around its own mean
-// (Chan, Golub and LeVeque 1979): nothing cancels when the mean is much larger than the deviation. One read of the maps.
-// NaN or infinity among the values makes mean and centred_squares NaN (or infinite); the extremes ignore NaN.
-// images = 0 does nothing; positions must be positive.
+// maps [images, positions, channels], a position every `ld` elements; each output is [images, channels] fp32,
+// dense, and may be null. Values are taken relative to the map's first one and merged in small groups, each
+// around its own mean (Chan, Golub and LeVeque 1979): nothing cancels when the mean is much larger than the
+// deviation. One read of the maps. NaN or infinity among the values makes mean and centred_squares NaN (or
+// infinite); the extremes ignore NaN. images = 0 does nothing; positions must be positive.
 #pragma once
 
 #include <cstdint>

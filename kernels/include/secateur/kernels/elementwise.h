@@ -1,6 +1,6 @@
-// Elementwise work on maps [rows, channels] with one leading dimension; a plain array is one row. Arithmetic is fp32,
-// results are rounded to the type. Each call reads every input once and writes the output once, and the output may be
-// any of the inputs. NaN passes through, a ReLU included.
+// Elementwise work on maps [rows, channels] with one leading dimension; a plain array is one row. Arithmetic
+// is fp32, results are rounded to the type. Each call reads every input once and writes the output once, and
+// the output may be any of the inputs. NaN passes through, a ReLU included.
 #pragma once
 
 #include <cstdint>
@@ -28,14 +28,15 @@ struct ElementwiseShape {
 [[nodiscard]] Status relu_backward(void* dx, const void* dy, const void* y, const ElementwiseShape& shape,
                                    StreamHandle stream);
 // out = factor * x.
-[[nodiscard]] Status scale(void* out, const void* x, float factor, const ElementwiseShape& shape, StreamHandle stream);
+[[nodiscard]] Status scale(void* out, const void* x, float factor, const ElementwiseShape& shape,
+                           StreamHandle stream);
 // out[., c] = x[., c] * factors[c], fp32 [channels]: a mask or a gate.
-[[nodiscard]] Status scale_channels(void* out, const void* x, const float* factors, const ElementwiseShape& shape,
-                                    StreamHandle stream);
+[[nodiscard]] Status scale_channels(void* out, const void* x, const float* factors,
+                                    const ElementwiseShape& shape, StreamHandle stream);
 [[nodiscard]] Status fill(void* out, float value, const ElementwiseShape& shape, StreamHandle stream);
 
-// out = x in another type and leading dimension, rounded to nearest even. Lanes channels .. zeroed_channels-1 of out are
-// written as zeros (0: none). out must not be x.
+// out = x in another type and leading dimension, rounded to nearest even. Lanes channels .. zeroed_channels-1
+// of out are written as zeros (0: none). out must not be x.
 struct CastShape {
   DType out_type = DType::f32;
   DType type = DType::f32;

@@ -1,6 +1,6 @@
-// The one launcher: every kernel of the library starts here, in place of a bare <<<>>>, so that there is one place for
-// checks and stream order, and so that the same sources run under the CPU executor of the tests (SECATEUR_SIMT).
-// For .cu sources: needs the CUDA runtime unless SECATEUR_SIMT is defined.
+// The one launcher: every kernel of the library starts here, in place of a bare <<<>>>, so that there is one
+// place for checks and stream order, and so that the same sources run under the CPU executor of the tests
+// (SECATEUR_SIMT). For .cu sources: needs the CUDA runtime unless SECATEUR_SIMT is defined.
 #pragma once
 
 #include <cstddef>
@@ -54,8 +54,9 @@ struct DeviceLimits {
   int shared = 0;
   Status status = cuda_status(cudaGetDevice(&device), "cudaGetDevice");
   if (status.ok()) {
-    status = cuda_status(cudaDeviceGetAttribute(&limits.multiprocessors, cudaDevAttrMultiProcessorCount, device),
-                         "cudaDeviceGetAttribute");
+    status =
+        cuda_status(cudaDeviceGetAttribute(&limits.multiprocessors, cudaDevAttrMultiProcessorCount, device),
+                    "cudaDeviceGetAttribute");
   }
   if (status.ok()) {
     status = cuda_status(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
@@ -70,13 +71,14 @@ struct DeviceLimits {
 // Runs kernel<<<grid, threads, shared_bytes, stream>>>(arguments...) with its errors as a Status.
 // A grid with no blocks does nothing.
 template <typename... Parameters, typename... Arguments>
-[[nodiscard]] Status launch(const char* name, void (*kernel)(Parameters...), Grid grid, int threads, std::int64_t shared_bytes,
-              StreamHandle stream, Arguments&&... arguments) {
+[[nodiscard]] Status launch(const char* name, void (*kernel)(Parameters...), Grid grid, int threads,
+                            std::int64_t shared_bytes, StreamHandle stream, Arguments&&... arguments) {
   static_assert(sizeof...(Parameters) == sizeof...(Arguments), "one argument for each kernel parameter");
   constexpr std::int64_t kMaxGridX = 2147483647;
   constexpr std::int64_t kMaxGridYZ = 65535;
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return Status::success();
-  if (grid.x < 0 || grid.y < 0 || grid.z < 0 || grid.x > kMaxGridX || grid.y > kMaxGridYZ || grid.z > kMaxGridYZ) {
+  if (grid.x < 0 || grid.y < 0 || grid.z < 0 || grid.x > kMaxGridX || grid.y > kMaxGridYZ ||
+      grid.z > kMaxGridYZ) {
     return Status::unsupported(std::string(name) + ": needs a grid of " + std::to_string(grid.x) + " x " +
                                std::to_string(grid.y) + " x " + std::to_string(grid.z) +
                                " blocks; the hardware takes 2147483647 x 65535 x 65535");
@@ -101,14 +103,15 @@ template <typename... Parameters, typename... Arguments>
                                 name);
     if (!status.ok()) return status;
   }
-  const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z));
+  const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y),
+                    static_cast<unsigned>(grid.z));
   const dim3 block(static_cast<unsigned>(threads));
   return std::apply(
       [&](auto&... value) {
         void* pointers[] = {const_cast<void*>(static_cast<const void*>(&value))...};
-        return cuda_status(
-            cudaLaunchKernel(function, blocks, block, pointers, static_cast<std::size_t>(shared_bytes), stream),
-            name);
+        return cuda_status(cudaLaunchKernel(function, blocks, block, pointers,
+                                            static_cast<std::size_t>(shared_bytes), stream),
+                           name);
       },
       values);
 #endif

@@ -2,17 +2,19 @@
 //
 //   matrix[f, k] += sum over images of g(rho(f, k)),   g = identity, |.| or square
 //
-// matrix [channels, channels] fp32, dense, symmetric; the caller zeroes it before a sample, streams the sample through in
-// batches of any size, and divides by the number of images. For scores alone with the signed mean, redundancy takes
-// linear time; this is for the absolute and squared means, and for looking at the matrix itself.
+// matrix [channels, channels] fp32, dense, symmetric; the caller zeroes it before a sample, streams the
+// sample through in batches of any size, and divides by the number of images. For scores alone with the
+// signed mean, redundancy takes linear time; this is for the absolute and squared means, and for looking at
+// the matrix itself.
 //
-// A constant map (as redundancy defines it) has rho = 0 with every map, itself included; every other map has rho = 1 with
-// itself exactly. constant_images[f] (may be null) += number of images whose map f is constant. NaN or infinity in a map
-// makes its row and column NaN.
+// A constant map (as redundancy defines it) has rho = 0 with every map, itself included; every other map has
+// rho = 1 with itself exactly. constant_images[f] (may be null) += number of images whose map f is constant.
+// NaN or infinity in a map makes its row and column NaN.
 //
-// arithmetic = fp32: products and sums in fp32. tensor_core: standardised maps (unit variance) are rounded to fp16,
-// multiplied on tensor cores and summed in fp32; the error of a correlation is then about 3e-4 / sqrt(positions), far
-// below what 16-bit maps carry themselves. Only the upper triangle is computed. Both repeat bit for bit.
+// arithmetic = fp32: products and sums in fp32. tensor_core: standardised maps (unit variance) are rounded to
+// fp16, multiplied on tensor cores and summed in fp32; the error of a correlation is then about 3e-4 /
+// sqrt(positions), far below what 16-bit maps carry themselves. Only the upper triangle is computed. Both
+// repeat bit for bit.
 #pragma once
 
 #include <cstdint>

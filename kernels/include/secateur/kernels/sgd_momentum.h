@@ -1,18 +1,20 @@
-// Weight update of a whole model in one launch: stochastic gradient descent with momentum (Sutskever et al. 2013, in the
-// form in common use), on fp32 masters that lie in one slab.
+// Weight update of a whole model in one launch: stochastic gradient descent with momentum (Sutskever et al.
+// 2013, in the form in common use), on fp32 masters that lie in one slab.
 //
 //   g' = gradient_scale * g + weight_decay * w
 //   v  = momentum * v + g'
 //   w -= learning_rate * (nesterov ? g' + momentum * v : v)
-//   copy = w rounded to copy_type                                                            (where there is a copy)
+//   copy = w rounded to copy_type      (where there is a copy)
 //
-// A segment is one parameter: `count` elements of the slab from `offset` on, seen as rows of `row_length`. Gradient and
-// copy may be stored with wider rows (padded channels): element (r, i) is at gradient_offset + r * gradient_stride + i,
-// and likewise in the copy; lanes past row_length are left alone. What no segment covers is left alone.
+// A segment is one parameter: `count` elements of the slab from `offset` on, seen as rows of `row_length`.
+// Gradient and copy may be stored with wider rows (padded channels): element (r, i) is at gradient_offset + r
+// * gradient_stride + i, and likewise in the copy; lanes past row_length are left alone. What no segment
+// covers is left alone.
 //
-// learning_rate, momentum, gradient_scale and nesterov are read from *device* memory when the kernel runs, so that a
-// captured graph follows a schedule. Where *skip is not zero (an overflow was found), nothing is written.
-// NaN and infinity take part like any number. Five passes over the slab, half a pass more for a 16-bit copy.
+// learning_rate, momentum, gradient_scale and nesterov are read from *device* memory when the kernel runs, so
+// that a captured graph follows a schedule. Where *skip is not zero (an overflow was found), nothing is
+// written. NaN and infinity take part like any number. Five passes over the slab, half a pass more for a
+// 16-bit copy.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +51,8 @@ struct SgdSlab {
   DType copy_type = DType::f32;
 };
 
-// `segments` is in host memory and is read before the call returns; `step` and `skip` (may be null) are on the device.
+// `segments` is in host memory and is read before the call returns; `step` and `skip` (may be null) are on
+// the device.
 [[nodiscard]] Status sgd_momentum(const SgdSlab& slab, const SgdSegment* segments, std::int64_t num_segments,
                                   const SgdStep* step, const std::int32_t* skip, StreamHandle stream);
 

@@ -1,17 +1,20 @@
-// Loss of a classifier, its gradient, and how often it was right, from the logits z [samples, classes] in one go:
+// Loss of a classifier, its gradient, and how often it was right, from the logits z [samples, classes] in one
+// go:
 //
-//   loss_n = -sum_k q_k log p_k,  p = softmax(z_n),  q = (1 - smoothing) * onehot(label) + smoothing / classes
+//   p = softmax(z_n)      q = (1 - smoothing) * onehot(label) + smoothing / classes
+//   loss_n = -sum over k of q_k log p_k
 //   dz = gradient_scale * (p * sum q - q)
-//   rank_n = number of classes with a larger logit, or the same logit and a lower index, than the label's
+//   rank_n = number of classes with a larger logit than the label's, or the same logit and a lower index
 //   top1 counts rank 0, top5 rank below 5
 //
-// or with q = soft_targets[n], [samples, classes] fp32 dense, in place of label and smoothing (the label, if given, still
-// says what is right). A sample with a negative label is ignored: loss 0, gradient 0, counted
-// nowhere. A label of `classes` or more gives a NaN loss and gradient. A NaN among the logits, or +infinity, does too,
-// and such a sample counts as wrong.
-// gradient_scale is host_scale * *device_scale (null: 1), so that a loss scale can change between replays of a graph.
-// All outputs may be null; the gradient may be the logits. Metrics are added to (the caller zeroes them), the losses in
-// fp64 in a fixed order. Two passes over a row, the second from cache.
+// or with q = soft_targets[n], [samples, classes] fp32 dense, in place of label and smoothing (the label, if
+// given, still says what is right). A sample with a negative label is ignored: loss 0, gradient 0, counted
+// nowhere. A label of `classes` or more gives a NaN loss and gradient. A NaN among the logits, or +infinity,
+// does too, and such a sample counts as wrong.
+//
+// gradient_scale is host_scale * *device_scale (null: 1), so that a loss scale can change between replays of
+// a graph. All outputs may be null; the gradient may be the logits. Metrics are added to (the caller zeroes
+// them), the losses in fp64 in a fixed order. Two passes over a row, the second from cache.
 #pragma once
 
 #include <cstdint>
@@ -41,9 +44,11 @@ struct LogitsShape {
   std::int64_t ld = 0;
 };
 
-// losses [samples] fp32 is needed where metrics are wanted. gradient has the type and leading dimension of the logits.
-[[nodiscard]] Status softmax_cross_entropy(float* losses, void* gradient, LossMetrics* metrics, const void* logits,
-                                           const std::int32_t* labels, const float* soft_targets,
-                                           const LossOptions& options, const LogitsShape& shape, StreamHandle stream);
+// losses [samples] fp32 is needed where metrics are wanted. gradient has the type and leading dimension of
+// the logits.
+[[nodiscard]] Status softmax_cross_entropy(float* losses, void* gradient, LossMetrics* metrics,
+                                           const void* logits, const std::int32_t* labels,
+                                           const float* soft_targets, const LossOptions& options,
+                                           const LogitsShape& shape, StreamHandle stream);
 
 }  // namespace secateur::kernels

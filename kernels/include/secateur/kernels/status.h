@@ -1,5 +1,5 @@
-// What every call of the kernel library returns. The library throws nothing and prints nothing: bad arguments give a
-// Status with a message, and nothing is launched.
+// What every call of the kernel library returns. The library throws nothing and prints nothing: bad arguments
+// give a Status with a message, and nothing is launched.
 #pragma once
 
 #include <cstdint>

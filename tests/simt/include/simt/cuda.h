@@ -1,5 +1,5 @@
-// The part of CUDA C++ that the kernels use, for the host compiler: included by the kernels' sources in place of the
-// toolkit's headers when SECATEUR_SIMT is defined.
+// The part of CUDA C++ that the kernels use, for the host compiler: included by the kernels' sources in place
+// of the toolkit's headers when SECATEUR_SIMT is defined.
 #pragma once
 
 #include <bit>
@@ -32,7 +32,8 @@ inline void __syncthreads(std::source_location where = std::source_location::cur
   secateur::simt::block_barrier(where);
 }
 
-inline void __syncwarp(unsigned mask = 0xFFFFFFFFU, std::source_location where = std::source_location::current()) {
+inline void __syncwarp(unsigned mask = 0xFFFFFFFFU,
+                       std::source_location where = std::source_location::current()) {
   secateur::simt::warp_barrier(mask, where);
 }
 
@@ -67,9 +68,8 @@ T __shfl_xor_sync(unsigned mask, T value, unsigned lane_mask, int width = 32,
   const unsigned lane = simt::lane_index();
   const unsigned source = lane ^ lane_mask;
   // A source outside the lane's segment of `width` leaves the value unchanged.
-  return simt::from_bits<T>(values[source / static_cast<unsigned>(width) > lane / static_cast<unsigned>(width)
-                                       ? lane
-                                       : source]);
+  return simt::from_bits<T>(
+      values[source / static_cast<unsigned>(width) > lane / static_cast<unsigned>(width) ? lane : source]);
 }
 
 template <typename T>
@@ -112,11 +112,13 @@ inline unsigned __ballot_sync(unsigned mask, int predicate,
   return ballot;
 }
 
-inline int __any_sync(unsigned mask, int predicate, std::source_location where = std::source_location::current()) {
+inline int __any_sync(unsigned mask, int predicate,
+                      std::source_location where = std::source_location::current()) {
   return __ballot_sync(mask, predicate, where) != 0 ? 1 : 0;
 }
 
-inline int __all_sync(unsigned mask, int predicate, std::source_location where = std::source_location::current()) {
+inline int __all_sync(unsigned mask, int predicate,
+                      std::source_location where = std::source_location::current()) {
   return __ballot_sync(mask, predicate, where) == mask ? 1 : 0;
 }
 

@@ -1,9 +1,10 @@
-// A small executor that runs CUDA kernels on the CPU, one fiber a thread, one block after the other, to prove what a GPU
-// would not tell: divergent barriers, shared memory read before it is written, races within a barrier interval, accesses
-// out of bounds, and results that depend on the order in which threads and blocks happen to run.
+// A small executor that runs CUDA kernels on the CPU, one fiber a thread, one block after the other, to prove
+// what a GPU would not tell: divergent barriers, shared memory read before it is written, races within a
+// barrier interval, accesses out of bounds, and results that depend on the order in which threads and blocks
+// happen to run.
 //
-// Every launch runs once for each order of options().orders, each time from the same memory (all GuardedBuffers are
-// saved and restored); the outcomes must agree bit for bit. One host thread only.
+// Every launch runs once for each order of options().orders, each time from the same memory (all
+// GuardedBuffers are saved and restored); the outcomes must agree bit for bit. One host thread only.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +25,8 @@ enum class Order { forward, reverse, shuffled };
 
 struct Options {
   std::vector<Order> orders{Order::forward, Order::reverse, Order::shuffled};
-  int multiprocessors = 2;                    // what the launchers are told of the device
-  std::int64_t shared_bytes = 64 * 1024;      // dynamic shared memory that a block may have
+  int multiprocessors = 2;                // what the launchers are told of the device
+  std::int64_t shared_bytes = 64 * 1024;  // dynamic shared memory that a block may have
 };
 
 // Set by a test before it launches.
@@ -37,7 +38,8 @@ struct LaunchShape {
   std::int64_t shared_bytes = 0;
 };
 
-// Runs `body` once for every thread of the grid. Returns the first fault's description, empty when there was none.
+// Runs `body` once for every thread of the grid. Returns the first fault's description, empty when there was
+// none.
 std::string execute(const char* name, const LaunchShape& shape, const std::function<void()>& body);
 
 // Counts over the life of the process, for the test report.
@@ -48,7 +50,7 @@ struct Statistics {
 };
 const Statistics& statistics();
 
-// --- what runs inside a kernel ------------------------------------------------------------------------------------
+// What follows is for code that runs inside a kernel.
 
 struct ThreadPosition {
   Dim3 thread;
@@ -59,8 +61,8 @@ struct ThreadPosition {
 // Position of the running thread.
 extern const ThreadPosition* current_position;
 
-// Where a thread stands in the order that barriers give: accesses of two threads are ordered when their `block` intervals
-// differ, or, within one warp, their `warp` intervals.
+// Where a thread stands in the order that barriers give: accesses of two threads are ordered when their
+// `block` intervals differ, or, within one warp, their `warp` intervals.
 struct Interval {
   unsigned thread = 0;
   std::uint32_t block = 0;
@@ -75,8 +77,10 @@ std::uint32_t current_block_serial();
 
 void block_barrier(std::source_location where);
 void warp_barrier(unsigned mask, std::source_location where);
-// All lanes of the warp hand in a value and get those of all lanes. `kind` names the collective: lanes must agree on it.
-const std::uint64_t* warp_exchange(const char* kind, unsigned mask, std::uint64_t value, std::source_location where);
+// All lanes of the warp hand in a value and get those of all lanes. `kind` names the collective: lanes must
+// agree on it.
+const std::uint64_t* warp_exchange(const char* kind, unsigned mask, std::uint64_t value,
+                                   std::source_location where);
 unsigned lane_index();
 // Lanes of the running thread's warp that exist.
 unsigned warp_lanes();

@@ -1,5 +1,5 @@
-// Fibers: stacks that are switched by hand. In assembler on x86-64 (ucontext's swapcontext makes a system call each
-// time), with ucontext elsewhere.
+// Fibers: stacks that are switched by hand. In assembler on x86-64 (ucontext's swapcontext makes a system
+// call each time), with ucontext elsewhere.
 #pragma once
 
 #include <cstddef>

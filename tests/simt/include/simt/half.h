@@ -1,4 +1,5 @@
-// 16-bit floating types for the host, bit for bit those of a GPU: binary16 and bfloat16, rounded to nearest even.
+// 16-bit floating types for the host, bit for bit those of a GPU: binary16 and bfloat16, rounded to nearest
+// even.
 #pragma once
 
 #include <bit>
@@ -24,7 +25,8 @@ inline std::uint16_t float_to_half_bits(float value) {
   // 65520 and above round to infinity.
   if (magnitude >= 0x477FF000U) return static_cast<std::uint16_t>(sign | 0x7C00U);
   if (magnitude < 0x38800000U) {
-    // Below 2^-14: a multiple of 2^-24. Adding 0.5 lets the addition itself round to that grid, to nearest even.
+    // Below 2^-14: a multiple of 2^-24. Adding 0.5 lets the addition itself round to that grid, to nearest
+    // even.
     const float aligned = std::bit_cast<float>(magnitude) + 0.5F;
     return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(aligned) - 0x3F000000U));
   }

@@ -1,4 +1,5 @@
-// Device memory of the executor: buffers with unmapped pages on both sides, so that an access out of bounds faults.
+// Device memory of the executor: buffers with unmapped pages on both sides, so that an access out of bounds
+// faults.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +16,8 @@ enum class Flush { end, begin };
 
 class GuardedBuffer {
  public:
-  // `bytes` of memory filled with 0xFF (NaN in every floating type). With Flush::end the data ends at the guard page,
-  // so its alignment is that of its size; `shift` moves it that many bytes away from the guard.
+  // `bytes` of memory filled with 0xFF (NaN in every floating type). With Flush::end the data ends at the
+  // guard page, so its alignment is that of its size; `shift` moves it that many bytes away from the guard.
   explicit GuardedBuffer(std::size_t bytes, Flush flush = Flush::end, std::size_t shift = 0);
   ~GuardedBuffer();
   GuardedBuffer(const GuardedBuffer&) = delete;

@@ -19,9 +19,9 @@ namespace secateur::simt {
 struct Shadow {
   std::uint32_t block = 0;
   bool written = false;
-  bool atomic = false;        // the last write was atomic
-  bool many_warps = false;    // read in this interval by several warps
-  bool many_lanes = false;    // ... or by several lanes of one warp, in one warp interval
+  bool atomic = false;      // the last write was atomic
+  bool many_warps = false;  // read in this interval by several warps
+  bool many_lanes = false;  // ... or by several lanes of one warp, in one warp interval
   Interval writer{};
   bool was_read = false;
   Interval reader{};
@@ -50,7 +50,9 @@ class SharedReference {
     return *this;
   }
   SharedReference& operator=(const SharedReference& other) { return *this = static_cast<T>(other); }
-  SharedReference& operator+=(const T& value) { return *this = static_cast<T>(static_cast<T>(*this) + value); }
+  SharedReference& operator+=(const T& value) {
+    return *this = static_cast<T>(static_cast<T>(*this) + value);
+  }
   T atomic_add(const T& value) {
     check(Access::atomic);
     const T before = *value_;
@@ -81,7 +83,8 @@ class Shared {
   // The index carries the place of the access, which an operator cannot take as a second argument.
   struct Index {
     template <typename I>
-    Index(I i, std::source_location w = std::source_location::current())  // NOLINT(google-explicit-constructor)
+    Index(I i,
+          std::source_location w = std::source_location::current())  // NOLINT(google-explicit-constructor)
         : value(static_cast<std::int64_t>(i)), where(w) {}
     std::int64_t value;
     std::source_location where;
@@ -109,7 +112,8 @@ class DynamicShared {
   DynamicShared(std::int64_t byte_offset, std::int64_t count,
                 std::source_location where = std::source_location::current())
       : byte_offset_(byte_offset), count_(count) {
-    if (byte_offset % static_cast<std::int64_t>(sizeof(T)) != 0) fail("misaligned dynamic shared array", where);
+    if (byte_offset % static_cast<std::int64_t>(sizeof(T)) != 0)
+      fail("misaligned dynamic shared array", where);
     if (byte_offset + count * static_cast<std::int64_t>(sizeof(T)) > dynamic_shared_bytes()) {
       fail("dynamic shared array ends past the bytes that the launch asked for", where);
     }

@@ -1,5 +1,6 @@
-// Emulation of CUDA's warp matrix functions for fragments of 16 x 16 x 16: each lane holds 8 elements of each fragment,
-// element e = slot * 32 + lane in row-major order. On a GPU the order is unspecified; kernels may not rely on either.
+// Emulation of CUDA's warp matrix functions for fragments of 16 x 16 x 16: each lane holds 8 elements of each
+// fragment, element e = slot * 32 + lane in row-major order. On a GPU the order is unspecified; kernels may
+// not rely on either.
 #pragma once
 
 #include "simt/cuda.h"
@@ -26,10 +27,11 @@ void fill_fragment(Fragment& fragment, float value) {
 }
 
 template <typename Use, typename T, typename Layout, int N>
-void load_matrix_sync(fragment<Use, 16, 16, 16, T, Layout>& fragment, secateur::simt::Shared<T, N>& tile, int index,
-                      int ld, std::source_location where = std::source_location::current()) {
+void load_matrix_sync(fragment<Use, 16, 16, 16, T, Layout>& fragment, secateur::simt::Shared<T, N>& tile,
+                      int index, int ld, std::source_location where = std::source_location::current()) {
   namespace simt = secateur::simt;
-  if (index % 16 != 0 || ld % 8 != 0) simt::fail("fragment load that is not aligned as tensor cores need", where);
+  if (index % 16 != 0 || ld % 8 != 0)
+    simt::fail("fragment load that is not aligned as tensor cores need", where);
   for (int slot = 0; slot < 8; ++slot) {
     const int element = slot * 32 + static_cast<int>(simt::lane_index());
     const int row = element / 16;

@@ -1,0 +1,68 @@
+// secateur demo: trains a small network, prunes it to half its multiply-adds in several rounds with fine-tuning, and
+// reports before and after.
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "secateur/commands.h"
+#include "secateur/text.h"
+
+namespace secateur::app {
+namespace {
+
+// What fits into three minutes on two cores, unless the user says otherwise.
+void fill_in_demo_settings(RunOptions& options, const OptionFlags& flags) {
+  const auto preset = [&](const char* key, auto& field, auto value) {
+    if (!flags.given(key)) field = value;
+  };
+  preset("model.name", options.model.name, "resnet8");
+  preset("data.validation", options.data.validation, std::int64_t{1000});
+  preset("data.synthetic-train", options.data.synthetic_train, std::int64_t{6000});
+  preset("data.synthetic-test", options.data.synthetic_test, std::int64_t{2000});
+  if (options.data.name != "synthetic") preset("data.train-limit", options.data.train_limit, std::int64_t{6000});
+  preset("train.epochs", options.train.epochs, std::int64_t{8});
+  preset("train.learning-rate", options.train.learning_rate, 0.1);
+  preset("train.schedule", options.train.schedule, "onecycle");
+  preset("train.batch", options.train.batch, std::int64_t{64});
+  preset("prune.rounds", options.prune.rounds, std::int64_t{3});
+  preset("prune.train-epochs", options.prune.train_epochs, std::int64_t{0});
+  preset("prune.finetune-epochs", options.prune.finetune_epochs, std::int64_t{2});
+  preset("prune.width-mode", options.prune.width.mode, WidthMode::target);
+  preset("prune.learning-rate", options.prune.learning_rate, 0.03);
+  preset("prune.min-channels", options.prune.width.min_channels, std::int64_t{4});
+  preset("run.out", options.run.out, "runs/demo");
+}
+
+}  // namespace
+
+int run_demo(RunOptions options, OptionFlags& flags) {
+  const auto start = std::chrono::steady_clock::now();
+  if (!options.data.directory.empty() && !flags.given("data.name")) options.data.name = "cifar10";
+  fill_in_demo_settings(options, flags);
+  const std::filesystem::path folder = options.run.out;
+  // A demo starts afresh: what an earlier one left is replaced.
+  for (const char* part : {"base", "pruned"}) std::filesystem::remove_all(folder / part);
+
+  fmt::print("1. Training {} on {}\n", options.model.name, options.data.name);
+  RunOptions training = options;
+  training.run.out = (folder / "base").string();
+  if (const int code = run_train(training, flags.toml(), false); code != 0) return code;
+
+  fmt::print("\n2. Pruning it to {} of its multiply-adds in {} rounds\n", percent(options.prune.budget.fraction, 0),
+             options.prune.rounds);
+  RunOptions pruning = options;
+  pruning.run.out = (folder / "pruned").string();
+  const PruneArguments arguments{.weights = folder / "base" / "model.h5"};
+  if (const int code = run_prune(pruning, flags, arguments); code != 0) return code;
+
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  fmt::print("\nDone in {}. Open {} in a browser. Next:\n"
+             "  secateur inspect {}                  what is left, layer by layer\n"
+             "  secateur inspect --verify {}         removed equals masked\n"
+             "  secateur data fetch cifar10          real data; then: secateur train --model resnet20 --data cifar10\n",
+             duration_text(elapsed.count()), (folder / "pruned" / "report.html").string(),
+             (folder / "pruned" / "model.h5").string(), (folder / "pruned" / "model.h5").string());
+  return 0;
+}
+
+}  // namespace secateur::app

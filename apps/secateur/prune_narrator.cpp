@@ -1,0 +1,65 @@
+#include "secateur/prune_narrator.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "secateur/text.h"
+
+namespace secateur::app {
+namespace {
+
+const LogValue* field(const LogFields& fields, std::string_view name) {
+  const auto found = std::ranges::find(fields, name, &std::pair<std::string, LogValue>::first);
+  return found == fields.end() ? nullptr : &found->second;
+}
+
+double number(const LogFields& fields, std::string_view name) {
+  const LogValue* value = field(fields, name);
+  if (value == nullptr) return 0;
+  if (const auto* integer = std::get_if<std::int64_t>(value)) return static_cast<double>(*integer);
+  if (const auto* real = std::get_if<double>(value)) return *real;
+  return 0;
+}
+
+std::int64_t integer(const LogFields& fields, std::string_view name) {
+  return static_cast<std::int64_t>(number(fields, name));
+}
+
+std::string text(const LogFields& fields, std::string_view name) {
+  const LogValue* value = field(fields, name);
+  const auto* found = value == nullptr ? nullptr : std::get_if<std::string>(value);
+  return found == nullptr ? "" : *found;
+}
+
+}  // namespace
+
+void PruneNarrator::write(std::string_view event, const LogFields& fields) {
+  const std::int64_t round = integer(fields, "round");
+  if (event == "round_start") {
+    progress_.begin_phase(fmt::format("round {} of {}", round, options_.rounds),
+                          options_.train_epochs + options_.finetune_epochs);
+  } else if (event == "removal") {
+    progress_.say(fmt::format("round {}: removed {} channels; {} parameters, {} multiply-adds left", round,
+                              integer(fields, "channels"), grouped(integer(fields, "parameters")),
+                              scaled(number(fields, "macs"))));
+  } else if (event == "plan" && !text(fields, "removes_nothing").empty()) {
+    progress_.say(fmt::format("round {}: nothing is removed: {}", round, text(fields, "removes_nothing")));
+  } else if (event == "evaluation") {
+    progress_.say(fmt::format("round {}: validation accuracy {}", round, percent(number(fields, "accuracy"))));
+  } else if (event == "fallback_start") {
+    progress_.begin_phase(fmt::format("fallback of round {}", round), options_.fallback.epochs);
+    progress_.say(fmt::format("round {}: accuracy fell by more than {}; fallback", round, percent(options_.tau, 1)));
+  } else if (event == "rollback") {
+    progress_.say(fmt::format("round {}: back to the network before the removal", round));
+  } else if (event == "halving") {
+    progress_.say(fmt::format("round {}: rates halved ({} of {})", round, integer(fields, "halvings"),
+                              options_.fallback.max_halvings));
+  } else if (event == "skip") {
+    progress_.say(fmt::format("round {}: skipped: {}", round, text(fields, "reason")));
+  } else if (event.ends_with("epoch")) {
+    progress_.end_epoch();
+  }
+}
+
+}  // namespace secateur::app
