@@ -161,8 +161,10 @@ class Compiler {
     }
     const auto flags = std::make_unique<bool[]>(node.inputs.size());
     for (std::size_t i = 0; i < node.inputs.size(); ++i) flags[i] = wants_gradient_[at(node.inputs[i])];
+    // Random numbers are keyed by the node of the stored graph, which fusion does not renumber.
+    const NodeId plain = model_.graph().find(node.name);
     const KernelSetup setup{.node = node,
-                            .id = id,
+                            .id = plain >= 0 ? plain : id,
                             .stream = stream_,
                             .precision = options_.precision,
                             .batch_statistics = options_.mode == ProgramMode::train,

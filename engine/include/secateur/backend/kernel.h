@@ -35,7 +35,7 @@ struct StepState {
 // All a kernel may know when it is made. Tensors carry shapes and leading dimensions, but no memory yet.
 struct KernelSetup {
   const Node& node;
-  NodeId id;  // of the node, for keys of random numbers
+  NodeId id;  // of the node in the stored graph, for keys of random numbers
   Stream& stream;
   Precision precision = Precision::fp32;
   bool batch_statistics = false;     // batch norm normalises by the batch and updates running statistics; dropout drops

@@ -65,7 +65,7 @@ class Program {
   [[nodiscard]] std::int64_t batch() const { return options().batch; }
 
   // What to fill before forward(): images [N, H, W, C], and labels [N, 1, 1, 1] (i32) where there is a loss; a negative
-  // label takes its sample out of loss and gradients.
+  // label takes its sample out of loss and gradients. Both are used up by a step: fill them before each.
   [[nodiscard]] Tensor images();
   [[nodiscard]] Tensor labels();
 
