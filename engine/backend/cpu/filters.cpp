@@ -4,6 +4,7 @@
 // executes.
 #include <dnnl.hpp>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -335,9 +336,16 @@ FilterPlan convolution_plan(const KernelSetup& setup) {
                                                         strides, dilations, before, behind, forward, attr);
   }
   if (setup.parameter_gradients_wanted) {
-    plan.backward_weights = dnnl::convolution_backward_weights::primitive_desc(
-        engine(), kDirect, plan.source, any, bias, plan.destination, strides, dilations, before, behind,
-        forward, attr);
+    dnnl::convolution_backward_weights::primitive_desc backward(engine(), kDirect, plan.source, any, bias,
+                                                                plan.destination, strides, dilations, before,
+                                                                behind, forward, attr);
+    // oneDNN 3.2's jit_1x1:avx2 computes wrong weight gradients for strided 1x1 convolutions on several
+    // threads when the channels are no multiple of 8, which is what pruning leaves of projection shortcuts.
+    const bool strided = stride[0] > 1 || stride[1] > 1;
+    while (strided && std::string_view(backward.impl_info_str()).starts_with("jit_1x1")) {
+      require(backward.next_impl(), "oneDNN has no sound weight gradient for a strided 1x1 layer");
+    }
+    plan.backward_weights = backward;
   }
   return plan;
 }
