@@ -28,7 +28,7 @@ int run_prune(RunOptions options, const OptionFlags& flags, const PruneArguments
 int run_eval(RunOptions options, const std::filesystem::path& weights, const std::string& part, bool json);
 
 struct InspectArguments {
-  std::string target;          // a file of weights, or a network's name; empty lists the networks
+  std::string target;  // a file of weights, or a network's name; empty lists the networks
   bool json = false;
   bool verify = false;         // compare masked and removed
   std::filesystem::path base;  // the unpruned model to verify against

@@ -20,10 +20,12 @@ int run_data_info(RunOptions options) {
   const RunData data = open_data(options, std::nullopt);
   const data::ImageSet& set = data.training;
   const MapShape shape = set.image_shape();
-  fmt::print("{}: {}x{}x{}, {} classes\n", set.name(), shape.height, shape.width, shape.channels, set.num_classes());
+  fmt::print("{}: {}x{}x{}, {} classes\n", set.name(), shape.height, shape.width, shape.channels,
+             set.num_classes());
   std::vector<std::vector<std::string>> rows{{"class", "training", "validation", "test"}};
   const auto training = set.class_counts();
-  const auto validation = data.validation ? data.validation->class_counts() : std::vector<std::int64_t>(training.size());
+  const auto validation =
+      data.validation ? data.validation->class_counts() : std::vector<std::int64_t>(training.size());
   const auto test = data.test.class_counts();
   for (std::size_t k = 0; k < training.size(); ++k) {
     rows.push_back({set.class_names()[k], grouped(training[k]), grouped(validation[k]), grouped(test[k])});
@@ -31,8 +33,8 @@ int run_data_info(RunOptions options) {
   rows.push_back({"all", grouped(set.size()), grouped(data.validation ? data.validation->size() : 0),
                   grouped(data.test.size())});
   fmt::print("{}", table_text(rows));
-  fmt::print("  mean {:.4f}, deviation {:.4f} (of full scale, by channel)\n", fmt::join(set.statistics().mean, " "),
-             fmt::join(set.statistics().deviation, " "));
+  fmt::print("  mean {:.4f}, deviation {:.4f} (of full scale, by channel)\n",
+             fmt::join(set.statistics().mean, " "), fmt::join(set.statistics().deviation, " "));
   return 0;
 }
 

@@ -1,5 +1,5 @@
-// secateur demo: trains a small network, prunes it to half its multiply-adds in several rounds with fine-tuning, and
-// reports before and after.
+// secateur demo: trains a small network, prunes it to half its multiply-adds in several rounds with
+// fine-tuning, and reports before and after.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -19,7 +19,8 @@ void fill_in_demo_settings(RunOptions& options, const OptionFlags& flags) {
   preset("data.validation", options.data.validation, std::int64_t{1000});
   preset("data.synthetic-train", options.data.synthetic_train, std::int64_t{6000});
   preset("data.synthetic-test", options.data.synthetic_test, std::int64_t{2000});
-  if (options.data.name != "synthetic") preset("data.train-limit", options.data.train_limit, std::int64_t{6000});
+  if (options.data.name != "synthetic")
+    preset("data.train-limit", options.data.train_limit, std::int64_t{6000});
   preset("train.epochs", options.train.epochs, std::int64_t{8});
   preset("train.learning-rate", options.train.learning_rate, 0.1);
   preset("train.schedule", options.train.schedule, "onecycle");
@@ -29,7 +30,6 @@ void fill_in_demo_settings(RunOptions& options, const OptionFlags& flags) {
   preset("prune.finetune-epochs", options.prune.finetune_epochs, std::int64_t{2});
   preset("prune.width-mode", options.prune.width.mode, WidthMode::target);
   preset("prune.learning-rate", options.prune.learning_rate, 0.03);
-  preset("prune.min-channels", options.prune.width.min_channels, std::int64_t{4});
   preset("run.out", options.run.out, "runs/demo");
 }
 
@@ -48,20 +48,22 @@ int run_demo(RunOptions options, OptionFlags& flags) {
   training.run.out = (folder / "base").string();
   if (const int code = run_train(training, flags.toml(), false); code != 0) return code;
 
-  fmt::print("\n2. Pruning it to {} of its multiply-adds in {} rounds\n", percent(options.prune.budget.fraction, 0),
-             options.prune.rounds);
+  fmt::print("\n2. Pruning it to {} of its multiply-adds in {} rounds\n",
+             percent(options.prune.budget.fraction, 0), options.prune.rounds);
   RunOptions pruning = options;
   pruning.run.out = (folder / "pruned").string();
   const PruneArguments arguments{.weights = folder / "base" / "model.h5"};
   if (const int code = run_prune(pruning, flags, arguments); code != 0) return code;
 
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  fmt::print("\nDone in {}. Open {} in a browser. Next:\n"
-             "  secateur inspect {}                  what is left, layer by layer\n"
-             "  secateur inspect --verify {}         removed equals masked\n"
-             "  secateur data fetch cifar10          real data; then: secateur train --model resnet20 --data cifar10\n",
-             duration_text(elapsed.count()), (folder / "pruned" / "report.html").string(),
-             (folder / "pruned" / "model.h5").string(), (folder / "pruned" / "model.h5").string());
+  fmt::print(
+      "\nDone in {}. Open {} in a browser. Next:\n"
+      "  secateur inspect {}                  what is left, layer by layer\n"
+      "  secateur inspect --verify {}         removed equals masked\n"
+      "  secateur data fetch cifar10          real data; then: secateur train --model resnet20 --data "
+      "cifar10\n",
+      duration_text(elapsed.count()), (folder / "pruned" / "report.html").string(),
+      (folder / "pruned" / "model.h5").string(), (folder / "pruned" / "model.h5").string());
   return 0;
 }
 

@@ -1,6 +1,6 @@
 // secateur doctor: what was found on this machine, and what its absence costs.
-#include <fmt/format.h>
 #include <H5public.h>
+#include <fmt/format.h>
 #include <omp.h>
 #include <unistd.h>
 
@@ -60,9 +60,10 @@ std::string cuda_toolkit() {
 }
 
 std::string gpu() {
-  const auto output =
-      output_of({"nvidia-smi", "--query-gpu=name,memory.total,driver_version,compute_cap", "--format=csv,noheader"});
-  return output && !output->empty() ? first_line(*output) : "none visible: everything runs on the CPU back end";
+  const auto output = output_of(
+      {"nvidia-smi", "--query-gpu=name,memory.total,driver_version,compute_cap", "--format=csv,noheader"});
+  return output && !output->empty() ? first_line(*output)
+                                    : "none visible: everything runs on the CPU back end";
 }
 
 }  // namespace
@@ -81,16 +82,17 @@ int run_doctor() {
   const std::vector<std::vector<std::string>> rows{
       {"secateur", fmt::format("{} ({}, {})", build.version, build.commit, build.build_type)},
       {"system", system_name()},
-      {"processor", fmt::format("{}, {} threads, {}", cpu->description(), omp_get_max_threads(), instruction_sets())},
+      {"processor",
+       fmt::format("{}, {} threads, {}", cpu->description(), omp_get_max_threads(), instruction_sets())},
       {"memory", bytes_text(pages)},
       {"compiler", fmt::format("{}, built for {}", build.compiler,
                                build.cpu_baseline.empty() ? "the compiler's default" : build.cpu_baseline)},
-      {"cmake, ninja, ccache", fmt::format("{}; ninja {}; {}", version_line("cmake"), version_line("ninja"),
-                                           version_line("ccache"))},
+      {"cmake, ninja, ccache",
+       fmt::format("{}; ninja {}; {}", version_line("cmake"), version_line("ninja"), version_line("ccache"))},
       {"oneDNN", fmt::format("{}.{}.{}", onednn->major, onednn->minor, onednn->patch)},
       {"HDF5", fmt::format("{}.{}.{}", major, minor, release)},
-      {"CUDA in this build", build.cuda ? fmt::format("{}, cuDNN {}, sm {}", build.cuda_version, build.cudnn_version,
-                                                      build.cuda_architectures)
+      {"CUDA in this build", build.cuda ? fmt::format("{}, cuDNN {}, sm {}", build.cuda_version,
+                                                      build.cudnn_version, build.cuda_architectures)
                                         : "no (the cpu preset)"},
       {"CUDA toolkit", cuda_toolkit()},
       {"GPU", gpu()},

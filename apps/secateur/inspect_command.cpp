@@ -1,4 +1,5 @@
-// secateur inspect: layers, widths, parameters and multiply-adds of a network; --verify compares masked and removed.
+// secateur inspect: layers, widths, parameters and multiply-adds of a network; --verify compares masked and
+// removed.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -22,12 +23,13 @@ nlohmann::json as_json(const Graph& graph, const GraphCost& cost) {
   for (NodeId id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
     const NodeCost& c = cost.nodes[static_cast<std::size_t>(id)];
-    nlohmann::json layer{{"name", node.name},
-                         {"op", node.op},
-                         {"output", {graph.shape(id).height, graph.shape(id).width, graph.shape(id).channels}},
-                         {"parameters", c.parameters},
-                         {"macs", c.macs},
-                         {"activation_bytes", c.activation_bytes}};
+    nlohmann::json layer{
+        {"name", node.name},
+        {"op", node.op},
+        {"output", {graph.shape(id).height, graph.shape(id).width, graph.shape(id).channels}},
+        {"parameters", c.parameters},
+        {"macs", c.macs},
+        {"activation_bytes", c.activation_bytes}};
     if (node.attributes.contains("origin")) layer["kept_channels"] = node.attributes.integers("origin");
     layers.push_back(std::move(layer));
   }
@@ -41,8 +43,11 @@ nlohmann::json as_json(const Graph& graph, const GraphCost& cost) {
                       {"prunable", !space.pinned},
                       {"groups", space.groups}});
   }
-  return {{"parameters", cost.parameters}, {"macs", cost.macs}, {"activation_bytes", cost.activation_bytes},
-          {"layers", layers},              {"channel_spaces", spaces}};
+  return {{"parameters", cost.parameters},
+          {"macs", cost.macs},
+          {"activation_bytes", cost.activation_bytes},
+          {"layers", layers},
+          {"channel_spaces", spaces}};
 }
 
 void print_table(const Graph& graph, const GraphCost& cost) {
@@ -61,8 +66,8 @@ void print_table(const Graph& graph, const GraphCost& cost) {
         space_name = s.pinned ? "(fixed)" : s.producers.size() > 1 ? s.name + " +" : s.name;
       }
     }
-    rows.push_back({node.name, node.op, fmt::format("{}x{}x{}", shape.height, shape.width, shape.channels), space_name,
-                    grouped(c.parameters), c.macs > 0 ? grouped(c.macs) : ""});
+    rows.push_back({node.name, node.op, fmt::format("{}x{}x{}", shape.height, shape.width, shape.channels),
+                    space_name, grouped(c.parameters), c.macs > 0 ? grouped(c.macs) : ""});
   }
   rows.push_back({"total", "", "", "", grouped(cost.parameters), grouped(cost.macs)});
   fmt::print("{}", table_text(rows));
@@ -81,9 +86,10 @@ int run_inspect(RunOptions options, const InspectArguments& arguments) {
   std::optional<LoadedModel> loaded;
   if (is_file) loaded = load_model(arguments.target, session);
   options.model.name = arguments.target;
-  const Graph graph = is_file ? loaded->model.graph()
-                              : models::build(arguments.target, {.shortcut = options.model.shortcut,
-                                                                 .head = options.model.head});
+  const Graph graph =
+      is_file
+          ? loaded->model.graph()
+          : models::build(arguments.target, {.shortcut = options.model.shortcut, .head = options.model.head});
   if (arguments.verify) {
     require(is_file, "--verify compares weights: name a file");
     return run_verify(options, session, *loaded, arguments.base, arguments.json);

@@ -16,12 +16,14 @@ namespace {
 constexpr const char* kDescription =
     "Secateur trains, prunes and deploys convolutional networks.\n"
     "\n"
-    "  secateur demo                                      train, prune and fine-tune a small network; make a report\n"
+    "  secateur demo                                      train, prune and fine-tune a small network; make a "
+    "report\n"
     "  secateur train --model resnet20 --data cifar10     train a network\n"
     "  secateur prune --weights base.h5 --budget 0.5      prune it to half its multiply-adds\n"
     "  secateur inspect runs/x/model.h5                   what is left of it\n"
     "\n"
-    "Options come from a recipe (--recipe FILE, TOML) and from flags, which win. Every flag is a key of the recipe.";
+    "Options come from a recipe (--recipe FILE, TOML) and from flags, which win. Every flag is a key of the "
+    "recipe.";
 
 // The command line, word by word. Each word stores what to run; main runs it once everything was parsed.
 class CommandLine {
@@ -60,7 +62,8 @@ class CommandLine {
   }
 
   void add_demo() {
-    CLI::App& command = word("demo", "Train, prune and fine-tune a small network, and report before and after");
+    CLI::App& command =
+        word("demo", "Train, prune and fine-tune a small network, and report before and after");
     OptionFlags& flags = flags_of(command, {.model = true, .data = true, .train = true, .prune = true});
     command.callback([this, &flags] {
       action_ = [this, &flags] {
@@ -115,10 +118,12 @@ class CommandLine {
   void add_inspect() {
     CLI::App& command = word("inspect", "Show layers, widths, parameters and multiply-adds");
     OptionFlags& flags = flags_of(command, {.model = true});
-    command.add_option("target", inspect_.target, "A file, or a network's name; without it, the networks are listed");
+    command.add_option("target", inspect_.target,
+                       "A file, or a network's name; without it, the networks are listed");
     command.add_flag("--json", inspect_.json, "Print JSON");
     command.add_flag("--verify", inspect_.verify, "Compare the network masked with the network cut");
-    command.add_option("--base", inspect_.base, "With --verify: the unpruned network's file")->type_name("FILE");
+    command.add_option("--base", inspect_.base, "With --verify: the unpruned network's file")
+        ->type_name("FILE");
     command.callback([this, &flags] {
       action_ = [this, &flags] {
         flags.apply();

@@ -17,7 +17,8 @@ constexpr std::int64_t kThroughputBatch = 256;
 
 // Median milliseconds of a forward pass.
 double forward_milliseconds(Model& model, Session& session, std::int64_t batch) {
-  Program program(model, session.arena(), session.stream(), {.batch = batch, .precision = session.precision()});
+  Program program(model, session.arena(), session.stream(),
+                  {.batch = batch, .precision = session.precision()});
   const Tensor images = program.images();
   RandomSequence random(1, RngPurpose::test);
   std::vector<float> pixels(static_cast<std::size_t>(images.rows() * images.leading));
@@ -45,7 +46,8 @@ double forward_milliseconds(Model& model, Session& session, std::int64_t batch) 
 
 }  // namespace
 
-Measured measure_network(Model& model, Session& session, BatchSource& test, const std::filesystem::path& file) {
+Measured measure_network(Model& model, Session& session, BatchSource& test,
+                         const std::filesystem::path& file) {
   Measured result;
   Evaluator evaluator(model, session.arena(), session.stream(), kThroughputBatch, session.precision());
   const Evaluation evaluation = evaluator.run(test);
@@ -56,7 +58,8 @@ Measured measure_network(Model& model, Session& session, BatchSource& test, cons
   result.macs = cost.macs;
   result.file_bytes = static_cast<std::int64_t>(std::filesystem::file_size(file));
   result.latency_ms = forward_milliseconds(model, session, 1);
-  result.images_per_second = kThroughputBatch / (1e-3 * forward_milliseconds(model, session, kThroughputBatch));
+  result.images_per_second =
+      kThroughputBatch / (1e-3 * forward_milliseconds(model, session, kThroughputBatch));
   return result;
 }
 
@@ -76,17 +79,20 @@ std::string before_after_text(const Measured& b, const Measured& a) {
   const auto change = [](double before, double after) { return change_text(before, after); };
   return table_text(
       {{"", "before", "after", "change"},
-       {"top-1 accuracy (test)", percent(b.top1), percent(a.top1), fmt::format("{:+.2f} points", 100 * (a.top1 - b.top1))},
-       {"top-5 accuracy (test)", percent(b.top5), percent(a.top5), fmt::format("{:+.2f} points", 100 * (a.top5 - b.top5))},
+       {"top-1 accuracy (test)", percent(b.top1), percent(a.top1),
+        fmt::format("{:+.2f} points", 100 * (a.top1 - b.top1))},
+       {"top-5 accuracy (test)", percent(b.top5), percent(a.top5),
+        fmt::format("{:+.2f} points", 100 * (a.top5 - b.top5))},
        {"parameters", grouped(b.parameters), grouped(a.parameters),
         change(static_cast<double>(b.parameters), static_cast<double>(a.parameters))},
-       {"multiply-adds", grouped(b.macs), grouped(a.macs), change(static_cast<double>(b.macs), static_cast<double>(a.macs))},
+       {"multiply-adds", grouped(b.macs), grouped(a.macs),
+        change(static_cast<double>(b.macs), static_cast<double>(a.macs))},
        {"file", bytes_text(b.file_bytes), bytes_text(a.file_bytes),
         change(static_cast<double>(b.file_bytes), static_cast<double>(a.file_bytes))},
-       {"latency of one image", fmt::format("{:.2f} ms", b.latency_ms), fmt::format("{:.2f} ms", a.latency_ms),
-        change(b.latency_ms, a.latency_ms)},
-       {"images/s at batch 256", fmt::format("{:.0f}", b.images_per_second), fmt::format("{:.0f}", a.images_per_second),
-        change(b.images_per_second, a.images_per_second)}});
+       {"latency of one image", fmt::format("{:.2f} ms", b.latency_ms),
+        fmt::format("{:.2f} ms", a.latency_ms), change(b.latency_ms, a.latency_ms)},
+       {"images/s at batch 256", fmt::format("{:.0f}", b.images_per_second),
+        fmt::format("{:.0f}", a.images_per_second), change(b.images_per_second, a.images_per_second)}});
 }
 
 }  // namespace secateur::app

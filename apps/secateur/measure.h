@@ -1,4 +1,5 @@
-// What a network costs and what it does: accuracy on the test set, counts, file size, measured latency and throughput.
+// What a network costs and what it does: accuracy on the test set, counts, file size, measured latency and
+// throughput.
 #pragma once
 
 #include "secateur/io/run_log.h"
@@ -7,8 +8,8 @@
 
 namespace secateur::app {
 
-// Latency is the median of runs of one image, throughput of batches of 256, after a warm-up, on the session's device
-// with random images. `file` is the stored model.
+// Latency is the median of runs of one image, throughput of batches of 256, after a warm-up, on the session's
+// device with random images. `file` is the stored model.
 [[nodiscard]] Measured measure_network(Model& model, Session& session, BatchSource& test,
                                        const std::filesystem::path& file);
 

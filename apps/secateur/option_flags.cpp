@@ -13,8 +13,10 @@ namespace {
 
 // Flags that people expect under another name than the rule gives.
 const std::map<std::string, std::string, std::less<>>& short_names() {
-  static const std::map<std::string, std::string, std::less<>> names{
-      {"model.name", "model"}, {"data.name", "data"}, {"data.directory", "data-dir"}, {"prune.weights", "score-weights"}};
+  static const std::map<std::string, std::string, std::less<>> names{{"model.name", "model"},
+                                                                     {"data.name", "data"},
+                                                                     {"data.directory", "data-dir"},
+                                                                     {"prune.weights", "score-weights"}};
   return names;
 }
 
@@ -41,7 +43,8 @@ OptionFlags::OptionFlags(CLI::App& command, RunOptions& options, Sections sectio
   std::map<std::string, int> uses;
   for (const Option& option : list_->options()) ++uses[last_part(option.key)];
   command.add_option("--recipe", recipe_file_, "TOML file of options; flags win over it")->type_name("FILE");
-  command.add_option("--set", assignments_, "Any option by its key, e.g. train.epochs=3")->type_name("KEY=VALUE");
+  command.add_option("--set", assignments_, "Any option by its key, e.g. train.epochs=3")
+      ->type_name("KEY=VALUE");
   for (const Option& option : list_->options()) {
     auto flag = std::make_unique<Flag>(Flag{option.key, flag_name(option.key, uses), "", false});
     Flag* target = flag.get();
@@ -54,7 +57,8 @@ OptionFlags::OptionFlags(CLI::App& command, RunOptions& options, Sections sectio
           target->given = true;
         },
         help);
-    added->type_name(is_switch ? "yes|no" : option.expected())->group(option.key.substr(0, option.key.find('.')));
+    added->type_name(is_switch ? "yes|no" : option.expected())
+        ->group(option.key.substr(0, option.key.find('.')));
     if (is_switch) added->expected(0, 1)->default_str("yes");
     flags_.push_back(std::move(flag));
   }
@@ -68,7 +72,8 @@ void OptionFlags::apply() {
   }
   for (const auto& flag : flags_) {
     if (!flag->given) continue;
-    list_->set(flag->key, flag->text.empty() && list_->find(flag->key).kind == OptionKind::boolean ? "yes" : flag->text);
+    list_->set(flag->key,
+               flag->text.empty() && list_->find(flag->key).kind == OptionKind::boolean ? "yes" : flag->text);
     given_.push_back(flag->key);
   }
   for (const std::string& assignment : assignments_) {

@@ -1,5 +1,6 @@
-// Command-line flags made from option descriptions: train.learning-rate becomes --learning-rate, or, where two sections
-// share the name, --train-learning-rate; --set KEY=VALUE reaches every option. A recipe file comes first, flags after.
+// Command-line flags made from option descriptions: train.learning-rate becomes --learning-rate, or, where
+// two sections share the name, --train-learning-rate; --set KEY=VALUE reaches every option. A recipe file
+// comes first, flags after.
 #pragma once
 
 #include <memory>
@@ -27,8 +28,8 @@ class OptionFlags {
   // Adds the flags of the sections (and of `run`) to a command. `options` must outlive this object.
   OptionFlags(CLI::App& command, RunOptions& options, Sections sections);
 
-  // Applies the recipe file, then the flags, to the options. Throws Error that names the key or flag, what was expected
-  // and what came, and for unknown keys the nearest one.
+  // Applies the recipe file, then the flags, to the options. Throws Error that names the key or flag, what
+  // was expected and what came, and for unknown keys the nearest one.
   void apply();
 
   // Keys that the recipe or a flag gave, so that a command can tell a choice from a default.

@@ -1,4 +1,5 @@
-// Runs another program and reads what it prints: for what the machine can tell (nvidia-smi, git), never through a shell.
+// Runs another program and reads what it prints: for what the machine can tell (nvidia-smi, git), never
+// through a shell.
 #pragma once
 
 #include <optional>

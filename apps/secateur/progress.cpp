@@ -48,15 +48,14 @@ void Progress::on_step(const StepReport& report) {
   last_drawn_ = report.seconds;
   const double done = static_cast<double>(report.step + 1) / static_cast<double>(report.steps);
   const double epoch_seconds = report.seconds / done;
-  const double left =
-      epoch_seconds * (static_cast<double>(phase_epochs_ - phase_epoch_) - done);
+  const double left = epoch_seconds * (static_cast<double>(phase_epochs_ - phase_epoch_) - done);
   constexpr int kBar = 24;
   const int filled = static_cast<int>(done * kBar);
   fmt::print(stream_, "\r\033[K{}  {}/{} [{}{}] {:.0f} images/s  loss {:.4f}  lr {:.4g}  {} left", phase_,
              phase_epoch_ + 1, phase_epochs_, std::string(static_cast<std::size_t>(filled), '='),
              std::string(static_cast<std::size_t>(kBar - filled), ' '),
-             static_cast<double>(report.samples) / std::max(report.seconds, 1e-9), report.loss, report.learning_rate,
-             duration_text(left));
+             static_cast<double>(report.samples) / std::max(report.seconds, 1e-9), report.loss,
+             report.learning_rate, duration_text(left));
   std::fflush(stream_);
 }
 
@@ -66,8 +65,9 @@ void Progress::on_epoch(const EpochReport& report) {
   if (quiet_) return;
   clear_live_line();
   const double left = report.seconds * static_cast<double>(phase_epochs_ - phase_epoch_);
-  fmt::print(stream_, "{}  {}/{}  {:.0f} images/s  loss {:.4f}  train {}  {} left", phase_, phase_epoch_, phase_epochs_,
-             report.images_per_second(), report.loss, percent(report.top1), duration_text(left));
+  fmt::print(stream_, "{}  {}/{}  {:.0f} images/s  loss {:.4f}  train {}  {} left", phase_, phase_epoch_,
+             phase_epochs_, report.images_per_second(), report.loss, percent(report.top1),
+             duration_text(left));
   line_open_ = true;
   std::fflush(stream_);
 }

@@ -14,7 +14,8 @@ class Progress final : public TrainObserver {
   // `quiet` prints nothing. Lines go to `stream`.
   explicit Progress(std::FILE* stream, bool quiet = false);
 
-  // What the next epochs are: "training", "fine-tuning, round 2 of 5". Epochs of the phase are counted from 1.
+  // What the next epochs are: "training", "fine-tuning, round 2 of 5". Epochs of the phase are counted
+  // from 1.
   void begin_phase(const std::string& name, std::int64_t epochs);
 
   void on_step(const StepReport& report) override;

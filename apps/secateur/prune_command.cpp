@@ -1,7 +1,10 @@
-// secateur prune: prunes a trained network in rounds, fine-tuning after each, or goes on with an interrupted run.
+// secateur prune: prunes a trained network in rounds, fine-tuning after each, or goes on with an interrupted
+// run.
 #include <fmt/format.h>
 #include <omp.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
@@ -23,7 +26,8 @@ namespace {
 // One pruning run: everything that a checkpoint restores, and the data.
 class PruneRun {
  public:
-  PruneRun(const RunOptions& options, const std::string& toml, const RunFolder& folder, const PruneArguments& arguments)
+  PruneRun(const RunOptions& options, const std::string& toml, const RunFolder& folder,
+           const PruneArguments& arguments)
       : options_(options),
         toml_(toml),
         folder_(folder),
@@ -36,7 +40,8 @@ class PruneRun {
         sample_source_(sample_loader()),
         trainer_(loaded_.model, session_.arena(), session_.stream(), *training_source_,
                  trainer_options(options, session_.precision())),
-        evaluator_(loaded_.model, session_.arena(), session_.stream(), options.train.eval_batch, session_.precision()),
+        evaluator_(loaded_.model, session_.arena(), session_.stream(), options.train.eval_batch,
+                   session_.precision()),
         log_(folder.log()),
         progress_(stdout),
         narrator_(progress_, options.prune),
@@ -54,7 +59,8 @@ class PruneRun {
       return;
     }
     require(loaded_.split().has_value() || arguments.steer_by_seen,
-            "'{}' does not say which images it was trained on, and pruning may not be steered by images that the base "
+            "'{}' does not say which images it was trained on, and pruning may not be steered by images that "
+            "the base "
             "has seen; --steer-by-seen allows it, and the report says so",
             arguments.weights.string());
     // A base's counters go on, so that no epoch's augmentation is drawn twice.
@@ -80,9 +86,9 @@ class PruneRun {
     const RunHistory history = read_run_history(folder_.log());
     progress_.say(before_after_text(history.measured.at("before"), history.measured.at("after")));
     if (result.budget) {
-      progress_.say(fmt::format("budget: {} of {} allowed ({})", grouped(static_cast<std::int64_t>(result.budget->cost)),
-                                grouped(static_cast<std::int64_t>(result.budget->budget)),
-                                result.budget->met ? "met" : "NOT met"));
+      progress_.say(fmt::format(
+          "budget: {} of {} allowed ({})", grouped(static_cast<std::int64_t>(result.budget->cost)),
+          grouped(static_cast<std::int64_t>(result.budget->budget)), result.budget->met ? "met" : "NOT met"));
     }
   }
 
@@ -97,17 +103,16 @@ class PruneRun {
   void announce(bool resumed) {
     const NetworkCost cost = backend_.cost();
     const NetworkCost base = backend_.base_cost();
-    log_.write(resumed ? "resume" : "start",
-               {{"command", std::string("prune")},
-                {"model", loaded_.text("model_name")},
-                {"data", data_.training.name()},
-                {"training_images", data_.training.size()},
-                {"validation_images", data_.validation->size()},
-                {"parameters", base.parameters},
-                {"macs", base.macs},
-                {"device", session_.device().description()},
-                {"threads", static_cast<std::int64_t>(omp_get_max_threads())},
-                {"recipe", toml_}});
+    log_.write(resumed ? "resume" : "start", {{"command", std::string("prune")},
+                                              {"model", loaded_.text("model_name")},
+                                              {"data", data_.training.name()},
+                                              {"training_images", data_.training.size()},
+                                              {"validation_images", data_.validation->size()},
+                                              {"parameters", base.parameters},
+                                              {"macs", base.macs},
+                                              {"device", session_.device().description()},
+                                              {"threads", static_cast<std::int64_t>(omp_get_max_threads())},
+                                              {"recipe", toml_}});
     progress_.say(fmt::format("{} on {}: {} parameters, {} multiply-adds; criterion {}, rates by {}",
                               loaded_.text("model_name"), data_.training.name(), grouped(cost.parameters),
                               scaled(static_cast<double>(cost.macs)), options_.prune.criterion,
@@ -176,12 +181,17 @@ class PruneRun {
 int run_prune(RunOptions options, const OptionFlags& flags, const PruneArguments& arguments) {
   require(arguments.resume || !arguments.weights.empty(), "--weights names the trained network to prune");
   // A budget that was asked for is a budget to meet.
-  if (flags.given("prune.budget") && !flags.given("prune.width-mode")) options.prune.width.mode = WidthMode::target;
+  if (flags.given("prune.budget") && !flags.given("prune.width-mode"))
+    options.prune.width.mode = WidthMode::target;
+  // Widths that a processor or GPU runs fast, unless others are asked for (the paper's experiments: 1).
+  if (!flags.given("prune.round-to")) options.prune.width.round_to = 8;
+  if (!flags.given("prune.min-channels"))
+    options.prune.width.min_channels = std::max<std::int64_t>(1, options.prune.width.round_to);
   options.prune.seed = options.run.seed;
   if (options.run.out.empty()) options.run.out = "runs/pruned";
   if (arguments.dry_run) {
-    const RunFolder scratch(std::filesystem::temp_directory_path() / fmt::format("secateur-dry-run-{}", ::getpid()),
-                            false);
+    const RunFolder scratch(
+        std::filesystem::temp_directory_path() / fmt::format("secateur-dry-run-{}", ::getpid()), false);
     PruneRun(options, flags.toml(), scratch, arguments).print_plan();
     std::filesystem::remove_all(scratch.path());
     return 0;
@@ -191,9 +201,10 @@ int run_prune(RunOptions options, const OptionFlags& flags, const PruneArguments
   try {
     PruneRun(options, flags.toml(), folder, arguments).run(arguments.resume);
   } catch (const Interrupted&) {
-    fmt::print("\nstopped; what was done up to the last checkpoint is kept. Go on with: secateur prune --recipe {} "
-               "--out {} --resume\n",
-               folder.file("recipe.toml").string(), folder.path().string());
+    fmt::print(
+        "\nstopped; what was done up to the last checkpoint is kept. Go on with: secateur prune --recipe {} "
+        "--out {} --resume\n",
+        folder.file("recipe.toml").string(), folder.path().string());
     return 130;
   }
   write_run_report(folder);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "secateur/text.h"
 
@@ -32,6 +33,34 @@ std::string text(const LogFields& fields, std::string_view name) {
   return found == nullptr ? "" : *found;
 }
 
+template <class T>
+const std::vector<T>& list(const LogFields& fields, std::string_view name) {
+  static const std::vector<T> none;
+  const LogValue* value = field(fields, name);
+  const auto* found = value == nullptr ? nullptr : std::get_if<std::vector<T>>(value);
+  return found == nullptr ? none : *found;
+}
+
+// The round's plan, layer by layer, before it is carried out.
+std::string plan_text(const LogFields& fields) {
+  const auto& names = list<std::string>(fields, "spaces");
+  const auto& before = list<std::int64_t>(fields, "widths_before");
+  const auto& after = list<std::int64_t>(fields, "widths");
+  const auto& rates = list<double>(fields, "rates");
+  std::vector<std::vector<std::string>> rows{{"layer", "channels", "kept", "rate"}};
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    rows.push_back({names[i], grouped(before[i]), grouped(after[i]), percent(rates[i], 1)});
+  }
+  const auto row = [&](const char* name, const char* from, const char* to) {
+    const double first = number(fields, from);
+    const double second = number(fields, to);
+    rows.push_back({name, scaled(first), scaled(second), change_text(first, second)});
+  };
+  row("parameters", "parameters_before", "parameters");
+  row("multiply-adds", "macs_before", "macs");
+  return table_text(rows);
+}
+
 }  // namespace
 
 void PruneNarrator::write(std::string_view event, const LogFields& fields) {
@@ -43,13 +72,18 @@ void PruneNarrator::write(std::string_view event, const LogFields& fields) {
     progress_.say(fmt::format("round {}: removed {} channels; {} parameters, {} multiply-adds left", round,
                               integer(fields, "channels"), grouped(integer(fields, "parameters")),
                               scaled(number(fields, "macs"))));
-  } else if (event == "plan" && !text(fields, "removes_nothing").empty()) {
-    progress_.say(fmt::format("round {}: nothing is removed: {}", round, text(fields, "removes_nothing")));
+  } else if (event == "plan") {
+    progress_.say(fmt::format("round {}: the plan\n{}", round, plan_text(fields)));
+    if (const std::string why = text(fields, "removes_nothing"); !why.empty()) {
+      progress_.say(fmt::format("round {}: nothing is removed: {}", round, why));
+    }
   } else if (event == "evaluation") {
-    progress_.say(fmt::format("round {}: validation accuracy {}", round, percent(number(fields, "accuracy"))));
+    progress_.say(
+        fmt::format("round {}: validation accuracy {}", round, percent(number(fields, "accuracy"))));
   } else if (event == "fallback_start") {
     progress_.begin_phase(fmt::format("fallback of round {}", round), options_.fallback.epochs);
-    progress_.say(fmt::format("round {}: accuracy fell by more than {}; fallback", round, percent(options_.tau, 1)));
+    progress_.say(
+        fmt::format("round {}: accuracy fell by more than {}; fallback", round, percent(options_.tau, 1)));
   } else if (event == "rollback") {
     progress_.say(fmt::format("round {}: back to the network before the removal", round));
   } else if (event == "halving") {

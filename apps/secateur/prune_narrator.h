@@ -1,4 +1,5 @@
-// Tells a person what the pruning loop does: one line an event, from the same events that go into the run log.
+// Tells a person what the pruning loop does: one line an event, from the same events that go into the run
+// log.
 #pragma once
 
 #include "secateur/io/run_log.h"

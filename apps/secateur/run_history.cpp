@@ -13,7 +13,8 @@ using Json = nlohmann::json;
 
 double number(const Json& event, const char* key) {
   const auto found = event.find(key);
-  return found != event.end() && found->is_number() ? found->get<double>() : std::numeric_limits<double>::quiet_NaN();
+  return found != event.end() && found->is_number() ? found->get<double>()
+                                                    : std::numeric_limits<double>::quiet_NaN();
 }
 
 std::int64_t integer(const Json& event, const char* key) {
@@ -38,8 +39,12 @@ void read_start(const Json& event, RunHistory& history) {
 }
 
 Measured measured(const Json& event) {
-  return {number(event, "top1"),        number(event, "top5"),      integer(event, "parameters"),
-          integer(event, "macs"),       integer(event, "file_bytes"), number(event, "latency_ms"),
+  return {number(event, "top1"),
+          number(event, "top5"),
+          integer(event, "parameters"),
+          integer(event, "macs"),
+          integer(event, "file_bytes"),
+          number(event, "latency_ms"),
           number(event, "images_per_second")};
 }
 
@@ -97,7 +102,8 @@ RunHistory read_run_history(const std::filesystem::path& log) {
     const Json event = Json::parse(line, nullptr, false);
     // A killed process may leave its last line half-written; the next one begins on a line of its own.
     if (event.is_discarded() && file.peek() == std::ifstream::traits_type::eof()) break;
-    require(event.is_object() && event.contains("event"), "{}:{}: not an event of a run log", log.string(), number);
+    require(event.is_object() && event.contains("event"), "{}:{}: not an event of a run log", log.string(),
+            number);
     read_event(event, history);
   }
   return history;

@@ -1,5 +1,5 @@
-// What happened in a run, read back from its log. An epoch or a round that was repeated after a kill is there once, as
-// it was done last.
+// What happened in a run, read back from its log. An epoch or a round that was repeated after a kill is there
+// once, as it was done last.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Everything a run can be told, as structs of plain values. Each option is described once (describe()), and from that
-// one description come its TOML key, its command-line flag, its help text and its checks.
+// Everything a run can be told, as structs of plain values. Each option is described once (describe()), and
+// from that one description come its TOML key, its command-line flag, its help text and its checks.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ void describe(PruneOptions& o, Visitor& v) {
   v("prune.rounds", o.rounds, "Rounds of pruning (T)", at_least(1));
   v("prune.frequency", o.frequency, "Remove in every so many rounds (f)", at_least(1));
   v("prune.rate", o.rate, "Global rate (psi)", between(0, 1));
-  v("prune.tau", o.tau, "Loss of accuracy in a round, as a fraction, that sets off the fallback", at_least(0));
+  v("prune.tau", o.tau, "Loss of accuracy in a round, as a fraction, that sets off the fallback",
+    at_least(0));
   v("prune.criterion", o.criterion, "Score of a channel (docs/user-guide.md lists them)");
   v("prune.rate-policy", o.rate_policy, "How the rate differs between layers");
   v("prune.rate-table", o.rate_table, "GLOB=RATE entries of the policies fixed and sensitivity");
@@ -28,7 +29,8 @@ void describe(PruneOptions& o, Visitor& v) {
   v("prune.sample-batch", o.sample_batch, "Images of a scoring step", at_least(1));
   v("prune.taps", o.taps, "Where feature maps are read");
   v("prune.redundancy", o.redundancy, "Mean of the correlations: with sign, absolute, squared");
-  v("prune.producer-reduction", o.producer_reduction, "How scores of several layers that share channels become one");
+  v("prune.producer-reduction", o.producer_reduction,
+    "How scores of several layers that share channels become one");
   v("prune.selection", o.selection, "once, or greedy: survivors are scored anew after each removal");
   v("prune.scope", o.scope, "all channels, or only the inner ones of residual blocks");
   v("prune.keep", o.keep, "Layers (globs) that are never pruned");
@@ -37,7 +39,8 @@ void describe(PruneOptions& o, Visitor& v) {
   v("prune.min-channels", o.width.min_channels, "Fewest channels of a layer", at_least(1));
   v("prune.round-to", o.width.round_to, "Widths are multiples of this, where the layer was", at_least(1));
   v("prune.budget-measure", o.budget.measure, "What the budget counts");
-  v("prune.budget", o.budget.fraction, "Part of the unpruned network's cost that may remain", above(0), at_most(1));
+  v("prune.budget", o.budget.fraction, "Part of the unpruned network's cost that may remain", above(0),
+    at_most(1));
   v("prune.weights", o.controller.weights, "alpha and beta: dynamic (Eqs. 15 and 17), or static");
   v("prune.alpha-start", o.controller.alpha_start, "alpha at the start", at_least(0));
   v("prune.alpha-end", o.controller.alpha_end, "alpha at the end", at_least(0));
@@ -52,8 +55,8 @@ void describe(PruneOptions& o, Visitor& v) {
   v("prune.fallback", o.fallback.enabled, "Take back a round that lost too much");
   v("prune.fallback-epochs", o.fallback.epochs, "Epochs of the fallback's training", at_least(0));
   v("prune.fallback-lr-factor", o.fallback.lr_factor, "Learning rate of the fallback, as a factor", above(0));
-  v("prune.max-halvings", o.fallback.max_halvings, "Times that a round's rates are halved before it is skipped",
-    at_least(0));
+  v("prune.max-halvings", o.fallback.max_halvings,
+    "Times that a round's rates are halved before it is skipped", at_least(0));
   v("prune.fallback-success", o.fallback.success, "When the fallback counts as successful");
   v("prune.train-epochs", o.train_epochs, "Epochs of training before each removal", at_least(0));
   v("prune.finetune-epochs", o.finetune_epochs, "Epochs of fine-tuning after each removal (E)", at_least(0));
@@ -74,9 +77,9 @@ struct ModelOptions {
 
 struct DataOptions {
   std::string name = "synthetic";
-  std::string directory;             // empty: SECATEUR_DATA
-  std::int64_t validation = 5000;    // images taken out of the training set to steer by
-  std::int64_t train_limit = 0;      // use only so many training images, 0 for all
+  std::string directory;           // empty: SECATEUR_DATA
+  std::int64_t validation = 5000;  // images taken out of the training set to steer by
+  std::int64_t train_limit = 0;    // use only so many training images, 0 for all
   std::int64_t test_limit = 0;
   bool augment = true;
   std::int64_t synthetic_train = 10000;
@@ -96,7 +99,7 @@ struct TrainOptions {
   bool decay_norm_and_bias = true;
   double label_smoothing = 0;
   bool drop_last = false;
-  std::int64_t checkpoint_every = 1;         // epochs
+  std::int64_t checkpoint_every = 1;  // epochs
 };
 
 struct RunSettings {

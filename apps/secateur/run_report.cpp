@@ -30,13 +30,15 @@ void add_before_after(Page& page, const RunHistory& history) {
   if (before == history.measured.end() || after == history.measured.end()) return;
   const Measured& b = before->second;
   const Measured& a = after->second;
-  page.add_headlines({{with_sign(100 * (a.top1 - b.top1)), "top-1 accuracy on the test set"},
-                      {change_text(static_cast<double>(b.macs), static_cast<double>(a.macs)), "multiply-adds"},
-                      {change_text(static_cast<double>(b.parameters), static_cast<double>(a.parameters)), "parameters"},
-                      {fmt::format("{:.2f} x", a.images_per_second / b.images_per_second), "images/s, measured"},
-                      {fmt::format("{:.2f} x", b.latency_ms / a.latency_ms), "faster on one image, measured"}});
+  page.add_headlines(
+      {{with_sign(100 * (a.top1 - b.top1)), "top-1 accuracy on the test set"},
+       {change_text(static_cast<double>(b.macs), static_cast<double>(a.macs)), "multiply-adds"},
+       {change_text(static_cast<double>(b.parameters), static_cast<double>(a.parameters)), "parameters"},
+       {fmt::format("{:.2f} x", a.images_per_second / b.images_per_second), "images/s, measured"},
+       {fmt::format("{:.2f} x", b.latency_ms / a.latency_ms), "faster on one image, measured"}});
   page.add_heading("Before and after");
-  const auto row = [](const char* name, const std::string& first, const std::string& second, const std::string& change) {
+  const auto row = [](const char* name, const std::string& first, const std::string& second,
+                      const std::string& change) {
     return std::vector<std::string>{name, first, second, change};
   };
   const auto count_row = [&](const char* name, std::int64_t first, std::int64_t second) {
@@ -50,10 +52,11 @@ void add_before_after(Page& page, const RunHistory& history) {
        count_row("parameters", b.parameters, a.parameters), count_row("multiply-adds", b.macs, a.macs),
        row("file", bytes_text(b.file_bytes), bytes_text(a.file_bytes),
            change_text(static_cast<double>(b.file_bytes), static_cast<double>(a.file_bytes))),
-       row("latency of one image", fmt::format("{:.2f} ms", b.latency_ms), fmt::format("{:.2f} ms", a.latency_ms),
-           change_text(b.latency_ms, a.latency_ms)),
+       row("latency of one image", fmt::format("{:.2f} ms", b.latency_ms),
+           fmt::format("{:.2f} ms", a.latency_ms), change_text(b.latency_ms, a.latency_ms)),
        row("images/s at batch 256", fmt::format("{:.0f}", b.images_per_second),
-           fmt::format("{:.0f}", a.images_per_second), change_text(b.images_per_second, a.images_per_second))});
+           fmt::format("{:.0f}", a.images_per_second),
+           change_text(b.images_per_second, a.images_per_second))});
 }
 
 void add_training_result(Page& page, const RunHistory& history) {
@@ -134,10 +137,12 @@ void add_rounds(Page& page, const RunHistory& history) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& [round, r] : history.rounds) {
     rows.push_back({fmt::format("{}", round), fmt::format("{:.3f}", r.alpha), fmt::format("{:.3f}", r.beta),
-                    r.outcome, percent(r.accuracy_before), percent(r.accuracy), grouped(r.parameters), grouped(r.macs)});
+                    r.outcome, percent(r.accuracy_before), percent(r.accuracy), grouped(r.parameters),
+                    grouped(r.macs)});
   }
   page.add_heading("Round by round");
-  page.add_table({"round", "alpha", "beta", "outcome", "accuracy before", "after", "parameters", "MACs"}, rows);
+  page.add_table({"round", "alpha", "beta", "outcome", "accuracy before", "after", "parameters", "MACs"},
+                 rows);
 }
 
 }  // namespace
@@ -145,7 +150,8 @@ void add_rounds(Page& page, const RunHistory& history) {
 void write_run_report(const RunFolder& folder) {
   const RunHistory history = read_run_history(folder.log());
   const bool pruned = !history.rounds.empty();
-  Page page(fmt::format("{} {} on {}", pruned ? "Pruning" : "Training", fact(history, "model"), fact(history, "data")),
+  Page page(fmt::format("{} {} on {}", pruned ? "Pruning" : "Training", fact(history, "model"),
+                        fact(history, "data")),
             fmt::format("{} training and {} validation images; {}; {}", fact(history, "training_images"),
                         fact(history, "validation_images"), fact(history, "device"), fact(history, "time")));
   if (pruned) {

@@ -62,10 +62,9 @@ std::unique_ptr<BatchSource> RunData::test_source() const {
 
 RunData open_data(const RunOptions& options, const std::optional<data::TrainValidationSplit>& stored) {
   const DataOptions& o = options.data;
-  data::DataSets sets = data::open_dataset(o.name, o.directory,
-                                           {.train_size = o.synthetic_train,
-                                            .test_size = o.synthetic_test,
-                                            .seed = options.run.seed});
+  data::DataSets sets = data::open_dataset(
+      o.name, o.directory,
+      {.train_size = o.synthetic_train, .test_size = o.synthetic_test, .seed = options.run.seed});
   const data::ImageSet all = limited(sets.train, o.train_limit);
   data::TrainValidationSplit split =
       stored ? *stored : data::TrainValidationSplit::make(all, o.validation, options.run.seed);
@@ -84,7 +83,8 @@ Graph build_graph(const ModelOptions& options, const data::ImageSet& set) {
 RunFolder::RunFolder(std::filesystem::path folder, bool resume) : folder_(std::move(folder)) {
   const bool holds_run = std::filesystem::exists(checkpoint());
   require(!resume || holds_run, "--resume: there is no checkpoint '{}'", checkpoint().string());
-  require(resume || !holds_run, "'{}' holds a run already: add --resume to go on with it, or choose another --out",
+  require(resume || !holds_run,
+          "'{}' holds a run already: add --resume to go on with it, or choose another --out",
           folder_.string());
   std::error_code error;
   std::filesystem::create_directories(folder_, error);

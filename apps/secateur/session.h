@@ -1,4 +1,5 @@
-// What every run needs: a device with its stream and arena, the data with its stored split, and the run's folder.
+// What every run needs: a device with its stream and arena, the data with its stored split, and the run's
+// folder.
 #pragma once
 
 #include <filesystem>
@@ -18,7 +19,8 @@ namespace secateur::app {
 
 class Session {
  public:
-  // Opens the device and sets the number of threads. Throws Error when this build or machine has no such device.
+  // Opens the device and sets the number of threads. Throws Error when this build or machine has no such
+  // device.
   explicit Session(const RunSettings& settings);
   [[nodiscard]] Device& device() { return *device_; }
   [[nodiscard]] Stream& stream() { return *stream_; }
@@ -45,9 +47,10 @@ struct RunData {
   [[nodiscard]] std::unique_ptr<BatchSource> test_source() const;
 };
 
-// Opens the data set and splits it; `stored` is the split of a checkpoint that goes before a new one. Throws Error when
-// it is not of this set.
-[[nodiscard]] RunData open_data(const RunOptions& options, const std::optional<data::TrainValidationSplit>& stored);
+// Opens the data set and splits it; `stored` is the split of a checkpoint that goes before a new one. Throws
+// Error when it is not of this set.
+[[nodiscard]] RunData open_data(const RunOptions& options,
+                                const std::optional<data::TrainValidationSplit>& stored);
 
 // Builds the network of the options for the data's images and classes, without weights.
 [[nodiscard]] Graph build_graph(const ModelOptions& options, const data::ImageSet& set);
@@ -55,7 +58,8 @@ struct RunData {
 // A run's folder and the names of the files in it.
 class RunFolder {
  public:
-  // Makes the folder. Throws Error when it holds a run already and `resume` is false, or none and `resume` is true.
+  // Makes the folder. Throws Error when it holds a run already and `resume` is false, or none and `resume` is
+  // true.
   RunFolder(std::filesystem::path folder, bool resume);
   [[nodiscard]] std::filesystem::path file(const std::string& name) const { return folder_ / name; }
   [[nodiscard]] std::filesystem::path checkpoint() const { return file("last.h5"); }

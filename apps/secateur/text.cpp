@@ -29,7 +29,8 @@ std::string scaled(double value) {
   constexpr std::array<std::pair<double, const char*>, 3> kUnits{{{1e9, "G"}, {1e6, "M"}, {1e3, "k"}}};
   if (std::abs(value) < 1e4) return fmt::format("{:g}", value);
   for (const auto& [unit, letter] : kUnits) {
-    if (std::abs(value) >= unit) return fmt::format("{:.{}f} {}", value / unit, std::abs(value) >= 100 * unit ? 1 : 2, letter);
+    if (std::abs(value) >= unit)
+      return fmt::format("{:.{}f} {}", value / unit, std::abs(value) >= 100 * unit ? 1 : 2, letter);
   }
   return fmt::format("{:g}", value);
 }

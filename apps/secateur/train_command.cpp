@@ -42,8 +42,10 @@ class TrainRun {
         source_(data_.training_source(options)),
         model_(stored_ ? Model::load(reader().scope("model"), session_.device(), session_.stream())
                        : Model(build_graph(options.model, data_.training), session_.device())),
-        trainer_(model_, session_.arena(), session_.stream(), *source_, trainer_options(options, session_.precision())),
-        evaluator_(model_, session_.arena(), session_.stream(), options.train.eval_batch, session_.precision()),
+        trainer_(model_, session_.arena(), session_.stream(), *source_,
+                 trainer_options(options, session_.precision())),
+        evaluator_(model_, session_.arena(), session_.stream(), options.train.eval_batch,
+                   session_.precision()),
         log_(folder.log()),
         progress_(stdout) {
     if (stored_) {
@@ -97,13 +99,14 @@ class TrainRun {
                 {"device", session_.device().description()},
                 {"threads", static_cast<std::int64_t>(omp_get_max_threads())},
                 {"recipe", toml_}});
-    progress_.say(fmt::format("{} on {}: {} parameters, {} multiply-adds; {} training, {} validation, {} test images",
-                              options_.model.name, data_.training.name(), grouped(cost.parameters),
-                              scaled(static_cast<double>(cost.macs)), grouped(data_.training.size()),
-                              grouped(data_.validation ? data_.validation->size() : 0), grouped(data_.test.size())));
-    progress_.say(fmt::format("memory: {} of parameters, {} of activations at batch {}; {}", bytes_text(model_.bytes()),
-                              bytes_text(trainer_.planned_bytes()), options_.train.batch,
-                              session_.device().description()));
+    progress_.say(
+        fmt::format("{} on {}: {} parameters, {} multiply-adds; {} training, {} validation, {} test images",
+                    options_.model.name, data_.training.name(), grouped(cost.parameters),
+                    scaled(static_cast<double>(cost.macs)), grouped(data_.training.size()),
+                    grouped(data_.validation ? data_.validation->size() : 0), grouped(data_.test.size())));
+    progress_.say(fmt::format("memory: {} of parameters, {} of activations at batch {}; {}",
+                              bytes_text(model_.bytes()), bytes_text(trainer_.planned_bytes()),
+                              options_.train.batch, session_.device().description()));
     if (stored_) progress_.say(fmt::format("resuming after epoch {}", trainer_.epoch()));
   }
 
@@ -124,7 +127,8 @@ class TrainRun {
     }
     progress_.end_epoch();
     log_.write("epoch", fields);
-    if (trainer_.epoch() % options_.train.checkpoint_every == 0 || trainer_.epoch() == options_.train.epochs) {
+    if (trainer_.epoch() % options_.train.checkpoint_every == 0 ||
+        trainer_.epoch() == options_.train.epochs) {
       save(folder_.checkpoint());
     }
   }
@@ -156,15 +160,17 @@ class TrainRun {
 }  // namespace
 
 int run_train(RunOptions options, const std::string& toml, bool resume) {
-  if (options.run.out.empty()) options.run.out = fmt::format("runs/{}-{}", options.model.name, options.data.name);
+  if (options.run.out.empty())
+    options.run.out = fmt::format("runs/{}-{}", options.model.name, options.data.name);
   const RunFolder folder(options.run.out, resume);
   folder.write_recipe(toml);
   try {
     static_cast<void>(TrainRun(options, toml, folder, resume).run());
   } catch (const Interrupted&) {
-    fmt::print("\nstopped; what was done up to the last checkpoint is kept. Go on with: secateur train --recipe {} "
-               "--out {} --resume\n",
-               folder.file("recipe.toml").string(), folder.path().string());
+    fmt::print(
+        "\nstopped; what was done up to the last checkpoint is kept. Go on with: secateur train --recipe {} "
+        "--out {} --resume\n",
+        folder.file("recipe.toml").string(), folder.path().string());
     return 130;
   }
   write_run_report(folder);

@@ -18,7 +18,8 @@ constexpr std::int64_t kBatch = 32;
 constexpr double kBound = 1e-5;
 
 std::vector<double> logits_of(Model& model, Session& session) {
-  Program program(model, session.arena(), session.stream(), {.batch = kBatch, .precision = session.precision()});
+  Program program(model, session.arena(), session.stream(),
+                  {.batch = kBatch, .precision = session.precision()});
   const Tensor images = program.images();
   RandomSequence random(1, RngPurpose::test);
   std::vector<double> pixels(static_cast<std::size_t>(images.rows() * images.leading));
@@ -43,7 +44,8 @@ std::vector<double> logits_of(Model& model, Session& session) {
   return values;
 }
 
-// The plan that leads from the base to the pruned network, read off the original indices that the latter carries.
+// The plan that leads from the base to the pruned network, read off the original indices that the latter
+// carries.
 PruningPlan plan_between(const Graph& base, const Graph& pruned) {
   const ChannelSpaces spaces(base);
   KeptMembers kept = spaces.keep_all();
@@ -76,8 +78,8 @@ PruningPlan sample_plan(const Graph& graph) {
 
 }  // namespace
 
-int run_verify(const RunOptions& /*options*/, Session& session, LoadedModel& loaded, const std::filesystem::path& base,
-               bool json) {
+int run_verify(const RunOptions& /*options*/, Session& session, LoadedModel& loaded,
+               const std::filesystem::path& base, bool json) {
   std::optional<LoadedModel> base_model;
   if (!base.empty()) base_model = load_model(base, session);
   const Model& whole = base_model ? base_model->model : loaded.model;
@@ -98,15 +100,18 @@ int run_verify(const RunOptions& /*options*/, Session& session, LoadedModel& loa
   const double relative = scale > 0 ? largest / scale : largest;
   const bool good = relative <= kBound;
   if (json) {
-    const nlohmann::json object{{"removed_channels", plan.removed_channels()}, {"largest_difference", largest},
-                                {"relative_difference", relative},             {"bound", kBound},
+    const nlohmann::json object{{"removed_channels", plan.removed_channels()},
+                                {"largest_difference", largest},
+                                {"relative_difference", relative},
+                                {"bound", kBound},
                                 {"equal", good}};
     fmt::print("{}\n", object.dump(2));
   } else {
-    fmt::print("{} channels, masked against removed: largest difference of {} outputs {:.3g} ({:.3g} of the largest "
-               "output); {}\n",
-               grouped(plan.removed_channels()), grouped(static_cast<std::int64_t>(a.size())), largest, relative,
-               good ? "equal" : fmt::format("MORE than {:g}", kBound));
+    fmt::print(
+        "{} channels, masked against removed: largest difference of {} outputs {:.3g} ({:.3g} of the largest "
+        "output); {}\n",
+        grouped(plan.removed_channels()), grouped(static_cast<std::int64_t>(a.size())), largest, relative,
+        good ? "equal" : fmt::format("MORE than {:g}", kBound));
   }
   return good ? 0 : 1;
 }

@@ -25,7 +25,9 @@ constexpr std::array<std::string_view, 5> kPrecisionNames{"fp32", "tf32", "bf16"
 
 }  // namespace
 
-std::string_view name_of(Precision precision) { return kPrecisionNames.at(static_cast<std::size_t>(precision)); }
+std::string_view name_of(Precision precision) {
+  return kPrecisionNames.at(static_cast<std::size_t>(precision));
+}
 
 Precision precision_from_name(std::string_view name) {
   for (std::size_t i = 0; i < kPrecisionNames.size(); ++i) {

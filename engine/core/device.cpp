@@ -16,12 +16,13 @@ constexpr std::array<std::string_view, 3> kKindNames{"cpu", "cuda", "reference"}
 class HeapAllocator final : public Allocator {
  public:
   void* allocate(std::int64_t bytes) override {
-    void* memory = ::operator new(static_cast<std::size_t>(bytes), std::align_val_t{Device::kAlignment}, std::nothrow);
+    void* memory =
+        ::operator new (static_cast<std::size_t>(bytes), std::align_val_t{Device::kAlignment}, std::nothrow);
     require(memory != nullptr, "out of host memory: {} bytes were asked for", bytes);
     return memory;
   }
   void release(void* memory, std::int64_t /*bytes*/) noexcept override {
-    ::operator delete(memory, std::align_val_t{Device::kAlignment});
+    ::operator delete (memory, std::align_val_t{Device::kAlignment});
   }
 };
 
@@ -32,7 +33,9 @@ class HostStream final : public Stream {
   void copy_to_device(void* destination, const void* host, std::int64_t bytes) override {
     copy(destination, host, bytes);
   }
-  void copy_to_host(void* host, const void* source, std::int64_t bytes) override { copy(host, source, bytes); }
+  void copy_to_host(void* host, const void* source, std::int64_t bytes) override {
+    copy(host, source, bytes);
+  }
   void copy(void* destination, const void* source, std::int64_t bytes) override {
     if (bytes > 0) std::memcpy(destination, source, static_cast<std::size_t>(bytes));
   }

@@ -13,7 +13,8 @@ constexpr std::uint32_t high_word(std::uint64_t value) { return static_cast<std:
 
 }  // namespace
 
-std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key) {
+std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
+                                        std::array<std::uint32_t, 2> key) {
   constexpr std::uint64_t kMultiplier0 = 0xD2511F53;
   constexpr std::uint64_t kMultiplier1 = 0xCD9E8D57;
   constexpr std::uint32_t kWeyl0 = 0x9E3779B9;
@@ -28,7 +29,8 @@ std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter, st
   return counter;
 }
 
-RandomSequence::RandomSequence(std::uint64_t seed, RngPurpose purpose, std::uint32_t key_a, std::uint32_t key_b)
+RandomSequence::RandomSequence(std::uint64_t seed, RngPurpose purpose, std::uint32_t key_a,
+                               std::uint32_t key_b)
     : counter_{0, key_b, key_a, static_cast<std::uint32_t>(purpose)}, key_{low_word(seed), high_word(seed)} {}
 
 std::uint32_t RandomSequence::next_u32() {

@@ -6,7 +6,8 @@
 
 namespace secateur {
 
-Shape::Shape(std::initializer_list<std::int64_t> extents) : Shape(std::span(extents.begin(), extents.size())) {}
+Shape::Shape(std::initializer_list<std::int64_t> extents)
+    : Shape(std::span(extents.begin(), extents.size())) {}
 
 Shape::Shape(std::span<const std::int64_t> extents) : rank_(static_cast<int>(extents.size())) {
   require(extents.size() <= kMaxRank, "a shape has at most {} axes, got {}", kMaxRank, extents.size());
@@ -15,7 +16,8 @@ Shape::Shape(std::span<const std::int64_t> extents) : rank_(static_cast<int>(ext
   std::int64_t product = 1;
   for (const std::int64_t extent : extents) {
     require(extent >= 0, "a shape has no negative extents, got {}", to_string());
-    require(extent == 0 || product <= kLimit / extent, "shape {} has more elements than can be addressed", to_string());
+    require(extent == 0 || product <= kLimit / extent, "shape {} has more elements than can be addressed",
+            to_string());
     product *= extent;
   }
 }

@@ -11,8 +11,10 @@ namespace secateur {
 void add_filter_ops(std::vector<std::unique_ptr<Op>>& ops);         // conv2d, linear
 void add_normalization_ops(std::vector<std::unique_ptr<Op>>& ops);  // batch_norm, batch_norm_act
 void add_pooling_ops(std::vector<std::unique_ptr<Op>>& ops);        // max_pool, avg_pool, global_avg_pool
-void add_elementwise_ops(std::vector<std::unique_ptr<Op>>& ops);    // input, relu, add, dropout, softmax_cross_entropy
-void add_channel_ops(std::vector<std::unique_ptr<Op>>& ops);  // concat, flatten, pad_channels, gather_channels, scatter_add
+void add_elementwise_ops(
+    std::vector<std::unique_ptr<Op>>& ops);  // input, relu, add, dropout, softmax_cross_entropy
+void add_channel_ops(
+    std::vector<std::unique_ptr<Op>>& ops);  // concat, flatten, pad_channels, gather_channels, scatter_add
 
 [[nodiscard]] inline std::vector<std::unique_ptr<Op>> make_builtin_ops() {
   std::vector<std::unique_ptr<Op>> ops;

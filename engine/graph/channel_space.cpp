@@ -1,8 +1,8 @@
 #include "secateur/graph/channel_space.h"
 
 #include <algorithm>
-#include <map>
 #include <functional>
+#include <map>
 #include <numeric>
 
 #include "secateur/core/error.h"
@@ -30,20 +30,23 @@ struct GroupConstraint {
 // Lets every node state its rule, joining channels as it goes, then reads the joined channels off as spaces.
 class ChannelAnalysis final : public ChannelRule {
  public:
-  explicit ChannelAnalysis(const Graph& graph) : graph_(graph), lanes_(static_cast<std::size_t>(graph.size())) {
+  explicit ChannelAnalysis(const Graph& graph)
+      : graph_(graph), lanes_(static_cast<std::size_t>(graph.size())) {
     for (node_ = 0; node_ < graph.size(); ++node_) {
       const Node& node = graph.node(node_);
       find_op(node.op).channels(node, *this);
       require(static_cast<std::int64_t>(lanes_of(node_).size()) == graph.shape(node_).channels,
-              "the channel rule of op '{}' gave {} lanes for the {} channels of '{}'", node.op, lanes_of(node_).size(),
-              graph.shape(node_).channels, node.name);
+              "the channel rule of op '{}' gave {} lanes for the {} channels of '{}'", node.op,
+              lanes_of(node_).size(), graph.shape(node_).channels, node.name);
     }
     pin(lanes_of(graph.output()));
   }
 
   std::span<const ChannelId> input(int index) const override { return lanes_of(input_node(index)); }
   const MapShape& input_shape(int index) const override { return graph_.shape(input_node(index)); }
-  void set_output(std::vector<ChannelId> lanes) override { lanes_[static_cast<std::size_t>(node_)] = std::move(lanes); }
+  void set_output(std::vector<ChannelId> lanes) override {
+    lanes_[static_cast<std::size_t>(node_)] = std::move(lanes);
+  }
 
   std::vector<ChannelId> produce(std::int64_t count) override {
     std::vector<ChannelId> lanes;
@@ -92,6 +95,7 @@ class ChannelAnalysis final : public ChannelRule {
     for (NodeId node = 0; node < graph_.size(); ++node) {
       for (const ChannelId lane : lanes_of(node)) assign(root(lane), space_of_signature, result.spaces_);
     }
+    make_names_unique(result.spaces_);
     for (const auto& lanes : lanes_) {
       std::vector<ChannelMember> members;
       for (const ChannelId lane : lanes) members.push_back(member(lane));
@@ -118,7 +122,8 @@ class ChannelAnalysis final : public ChannelRule {
   }
 
   // Gives a joined channel its place, the first time that one of its lanes is seen.
-  void assign(ChannelId channel, std::map<std::pair<std::vector<NodeId>, bool>, std::int32_t>& space_of_signature,
+  void assign(ChannelId channel,
+              std::map<std::pair<std::vector<NodeId>, bool>, std::int32_t>& space_of_signature,
               std::vector<ChannelSpace>& spaces) {
     auto& producers = producers_[static_cast<std::size_t>(channel)];
     ChannelMember& place = member_of_root_[static_cast<std::size_t>(channel)];
@@ -132,7 +137,8 @@ class ChannelAnalysis final : public ChannelRule {
               graph_.node(producer.node).name);
       signature.first.push_back(producer.node);
     }
-    const auto [entry, is_new] = space_of_signature.try_emplace(signature, static_cast<std::int32_t>(spaces.size()));
+    const auto [entry, is_new] =
+        space_of_signature.try_emplace(signature, static_cast<std::int32_t>(spaces.size()));
     if (is_new) {
       ChannelSpace space;
       space.name = graph_.node(producers.front().node).name;
@@ -142,15 +148,31 @@ class ChannelAnalysis final : public ChannelRule {
     }
     ChannelSpace& space = spaces[static_cast<std::size_t>(entry->second)];
     place = {entry->second, static_cast<std::int32_t>(space.width++)};
-    for (std::size_t i = 0; i < producers.size(); ++i) space.producers[i].channels.push_back(producers[i].channel);
+    for (std::size_t i = 0; i < producers.size(); ++i)
+      space.producers[i].channels.push_back(producers[i].channel);
   }
 
-  // A grouped convolution's lanes that are one whole space in its order are pruned group by group; lanes from several
-  // spaces have no rule that keeps the groups equal, so these spaces are left whole.
+  // Plans and state that outlive a removal find a space by name. Where one producer's channels fall into
+  // several spaces, they are told apart by what they are joined with, which removals do not change, not by
+  // their order.
+  void make_names_unique(std::vector<ChannelSpace>& spaces) const {
+    std::map<std::string, int, std::less<>> uses;
+    for (const ChannelSpace& space : spaces) ++uses[space.name];
+    for (ChannelSpace& space : spaces) {
+      if (uses[space.name] == 1) continue;
+      for (std::size_t i = 1; i < space.producers.size(); ++i) {
+        space.name += "+" + graph_.node(space.producers[i].node).name;
+      }
+      if (space.pinned) space.name += " (fixed)";
+    }
+  }
+
+  // A grouped convolution's lanes that are one whole space in its order are pruned group by group; lanes from
+  // several spaces have no rule that keeps the groups equal, so these spaces are left whole.
   void apply(const GroupConstraint& constraint, std::vector<ChannelSpace>& spaces) {
     const ChannelMember first = member(constraint.lanes.front());
-    bool whole = first.space >= 0 &&
-                 spaces[static_cast<std::size_t>(first.space)].width == static_cast<std::int64_t>(constraint.lanes.size());
+    bool whole = first.space >= 0 && spaces[static_cast<std::size_t>(first.space)].width ==
+                                         static_cast<std::int64_t>(constraint.lanes.size());
     for (std::size_t i = 0; whole && i < constraint.lanes.size(); ++i) {
       whole = member(constraint.lanes[i]) == ChannelMember{first.space, static_cast<std::int32_t>(i)};
     }
@@ -204,8 +226,9 @@ KeptMembers ChannelSpaces::closed(KeptMembers kept) const {
     std::vector<bool> flags(static_cast<std::size_t>(spaces_[s].width), false);
     std::int64_t last = -1;
     for (const std::int64_t member : kept[s]) {
-      require(member > last && member < spaces_[s].width, "kept members of '{}' are ascending and below {}, got {}",
-              spaces_[s].name, spaces_[s].width, member);
+      require(member > last && member < spaces_[s].width,
+              "kept members of '{}' are ascending and below {}, got {}", spaces_[s].name, spaces_[s].width,
+              member);
       flags[static_cast<std::size_t>(member)] = true;
       last = member;
     }
@@ -231,12 +254,14 @@ KeptMembers ChannelSpaces::closed(KeptMembers kept) const {
       kept[s].push_back(i);
       ++in_group[static_cast<std::size_t>(i / (space.width / space.groups))];
     }
-    require(!space.pinned || static_cast<std::int64_t>(kept[s].size()) == space.width,
-            "the channels of '{}' cannot be removed (they are the network's answer, or are tied to fixed ones)",
-            space.name);
+    require(
+        !space.pinned || static_cast<std::int64_t>(kept[s].size()) == space.width,
+        "the channels of '{}' cannot be removed (they are the network's answer, or are tied to fixed ones)",
+        space.name);
     require(!kept[s].empty(), "removing every channel of '{}' would cut the network", space.name);
     require(std::ranges::adjacent_find(in_group, std::not_equal_to{}) == in_group.end(),
-            "'{}' feeds {} groups, of which equally many channels must be kept in each", space.name, space.groups);
+            "'{}' feeds {} groups, of which equally many channels must be kept in each", space.name,
+            space.groups);
   }
   return kept;
 }
@@ -246,7 +271,8 @@ std::vector<std::int64_t> ChannelSpaces::kept_lanes(NodeId node, const KeptMembe
   const auto all = lanes(node);
   for (std::size_t lane = 0; lane < all.size(); ++lane) {
     const ChannelMember member = all[lane];
-    if (member.space < 0 || std::ranges::binary_search(kept[static_cast<std::size_t>(member.space)], member.index)) {
+    if (member.space < 0 ||
+        std::ranges::binary_search(kept[static_cast<std::size_t>(member.space)], member.index)) {
       remaining.push_back(static_cast<std::int64_t>(lane));
     }
   }

@@ -14,14 +14,14 @@ std::int64_t trained_parameters(const Op& op, const Node& node, std::span<const 
   return count;
 }
 
-// Does `node` read the output of another producer through nodes that only pass channels on, i.e. without a join of
-// branches on the way? That is the second convolution of a block.
-bool reads_inside_block(const Graph& graph, NodeId id) {
+// Does `node` read the output of another producer without a join of branches on the way? That holds for the
+// second convolution of a block and for the first one after the stem, whose input the published formula
+// shrinks as well.
+bool reads_producer(const Graph& graph, NodeId id) {
   while (true) {
     const Node& node = graph.node(id);
     if (node.inputs.size() != 1) return false;
     id = node.inputs[0];
-    if (graph.consumers(id).size() != 1) return false;
     if (find_op(graph.node(id).op).stage() == OpStage::producer) return true;
   }
 }
@@ -50,7 +50,7 @@ GraphCost cost_of(const Graph& graph, const Graph& base, CostCounting counting) 
     if (op.stage() == OpStage::producer && counting != CostCounting::both_sides) {
       const NodeId original = base.find(node.name);
       require(original >= 0, "'{}' is not in the unpruned network that the counting refers to", node.name);
-      const bool shrinks = counting == CostCounting::sfp && reads_inside_block(graph, id);
+      const bool shrinks = counting == CostCounting::sfp && reads_producer(graph, id);
       if (!shrinks) inputs = base.input_shapes(original);
     }
     costs.push_back({id, trained_parameters(op, node, inputs), op.macs(node, inputs, graph.shape(id)),

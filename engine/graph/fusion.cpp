@@ -6,7 +6,8 @@
 namespace secateur {
 namespace {
 
-// A batch norm that disappears into the ReLU at `relu`, with the residual that is added on the way (-1: none).
+// A batch norm that disappears into the ReLU at `relu`, with the residual that is added on the way (-1:
+// none).
 struct Match {
   NodeId batch_norm = -1;
   NodeId add = -1;

@@ -9,8 +9,8 @@ namespace secateur {
 namespace {
 
 template <class T>
-const T& typed_attribute(const std::map<std::string, AttributeValue, std::less<>>& values, std::string_view name,
-                         std::string_view kind) {
+const T& typed_attribute(const std::map<std::string, AttributeValue, std::less<>>& values,
+                         std::string_view name, std::string_view kind) {
   const auto found = values.find(name);
   require(found != values.end(), "attribute '{}' ({}) is missing", name, kind);
   const T* value = std::get_if<T>(&found->second);
@@ -27,7 +27,9 @@ std::int64_t Attributes::integer(std::string_view name) const {
   return typed_attribute<std::int64_t>(values_, name, "an integer");
 }
 
-double Attributes::real(std::string_view name) const { return typed_attribute<double>(values_, name, "a real number"); }
+double Attributes::real(std::string_view name) const {
+  return typed_attribute<double>(values_, name, "a real number");
+}
 
 const std::vector<std::int64_t>& Attributes::integers(std::string_view name) const {
   return typed_attribute<std::vector<std::int64_t>>(values_, name, "a list of integers");
@@ -61,19 +63,20 @@ NodeId Graph::add(Node node) {
   const Op& op = find_op(node.op);
   const auto [fewest, most] = op.arity();
   const auto given = static_cast<std::int64_t>(node.inputs.size());
-  require(given >= fewest && given <= most, "'{}' ({}) takes {} to {} inputs, got {}", node.name, node.op, fewest, most,
-          given);
+  require(given >= fewest && given <= most, "'{}' ({}) takes {} to {} inputs, got {}", node.name, node.op,
+          fewest, most, given);
   std::vector<MapShape> inputs;
   for (const NodeId input : node.inputs) {
-    require(input >= 0 && input < size(), "'{}' reads node {}, of which there are {} before it", node.name, input,
-            size());
+    require(input >= 0 && input < size(), "'{}' reads node {}, of which there are {} before it", node.name,
+            input, size());
     inputs.push_back(shapes_[static_cast<std::size_t>(input)]);
   }
   MapShape shape;
   try {
     shape = op.output_shape(node, inputs);
     require(shape.height > 0 && shape.width > 0 && shape.channels > 0,
-            "the output would be {} x {} x {} (height x width x channels)", shape.height, shape.width, shape.channels);
+            "the output would be {} x {} x {} (height x width x channels)", shape.height, shape.width,
+            shape.channels);
     static_cast<void>(Shape{shape.height, shape.width, shape.channels});  // refuses what cannot be addressed
     if (node.attributes.contains("origin")) {
       require(static_cast<std::int64_t>(node.attributes.integers("origin").size()) == shape.channels,
@@ -147,14 +150,14 @@ void Graph::save(StateWriter writer) const {
 Graph Graph::load(const StateReader& reader) {
   Graph graph;
   const auto& names = reader.get<std::vector<std::string>>("names");
-  require(static_cast<std::int64_t>(names.size()) <= kMaxNodes, "a graph has at most {} nodes, the file says {}",
-          kMaxNodes, names.size());
+  require(static_cast<std::int64_t>(names.size()) <= kMaxNodes,
+          "a graph has at most {} nodes, the file says {}", kMaxNodes, names.size());
   for (std::size_t i = 0; i < names.size(); ++i) {
     const StateReader entry = reader.scope("nodes").scope(fmt::format("{:06}", i));
     Node node{names[i], entry.get<std::string>("op"), {}, {}};
     for (const std::int64_t input : entry.get<std::vector<std::int64_t>>("inputs")) {
-      require(input >= 0 && input < static_cast<std::int64_t>(i), "layer '{}' reads node {}, which is not before it",
-              node.name, input);
+      require(input >= 0 && input < static_cast<std::int64_t>(i),
+              "layer '{}' reads node {}, which is not before it", node.name, input);
       node.inputs.push_back(static_cast<NodeId>(input));
     }
     const StateReader attributes = entry.scope("attributes");
@@ -172,8 +175,8 @@ Graph Graph::load(const StateReader& reader) {
   }
   require(graph.size() > 0, "the graph has no nodes");
   const std::int64_t output = reader.get<std::int64_t>("output");
-  require(output >= 0 && output < graph.size(), "the graph's output is node {}, of which there are {}", output,
-          graph.size());
+  require(output >= 0 && output < graph.size(), "the graph's output is node {}, of which there are {}",
+          output, graph.size());
   graph.set_output(static_cast<NodeId>(output));
   return graph;
 }

@@ -31,7 +31,8 @@ MemoryPlan plan_memory(std::span<const BufferLife> buffers, std::int64_t alignme
 
   std::vector<std::size_t> order(buffers.size());
   std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return buffers[a].bytes > buffers[b].bytes; });
+  std::ranges::stable_sort(order,
+                           [&](std::size_t a, std::size_t b) { return buffers[a].bytes > buffers[b].bytes; });
 
   std::vector<std::size_t> placed;  // by ascending offset
   for (const std::size_t index : order) {
@@ -46,7 +47,8 @@ MemoryPlan plan_memory(std::span<const BufferLife> buffers, std::int64_t alignme
     }
     plan.offsets[index] = offset;
     plan.peak = std::max(plan.peak, offset + bytes);
-    const auto place = std::ranges::upper_bound(placed, offset, {}, [&](std::size_t i) { return plan.offsets[i]; });
+    const auto place =
+        std::ranges::upper_bound(placed, offset, {}, [&](std::size_t i) { return plan.offsets[i]; });
     placed.insert(place, index);
   }
   return plan;

@@ -3,13 +3,14 @@
 #include <map>
 #include <mutex>
 
-#include "secateur/core/error.h"
 #include "graph/builtin_ops.h"
+#include "secateur/core/error.h"
 
 namespace secateur {
 namespace {
 
-// The one table of ops. It is filled on first use and by embedding programs at start-up, and only read afterwards.
+// The one table of ops. It is filled on first use and by embedding programs at start-up, and only read
+// afterwards.
 struct Registry {
   std::mutex mutex;
   std::map<std::string, std::unique_ptr<Op>, std::less<>> ops;
@@ -32,7 +33,8 @@ std::vector<ParameterSpec> Op::parameters(const Node& /*node*/, std::span<const 
   return {};
 }
 
-std::int64_t Op::macs(const Node& /*node*/, std::span<const MapShape> /*inputs*/, const MapShape& /*output*/) const {
+std::int64_t Op::macs(const Node& /*node*/, std::span<const MapShape> /*inputs*/,
+                      const MapShape& /*output*/) const {
   return 0;
 }
 

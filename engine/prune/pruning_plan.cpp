@@ -23,7 +23,8 @@ KeptMembers PruningPlan::members(const ChannelSpaces& spaces) const {
   std::vector<bool> named(kept.size(), false);
   for (const KeepChannels& edit : edits) {
     const auto found = std::ranges::find(spaces.spaces(), edit.space, &ChannelSpace::name);
-    require(found != spaces.spaces().end(), "the plan prunes '{}', which this network does not have", edit.space);
+    require(found != spaces.spaces().end(), "the plan prunes '{}', which this network does not have",
+            edit.space);
     const auto s = static_cast<std::size_t>(found - spaces.spaces().begin());
     require(!named[s], "the plan names '{}' twice", edit.space);
     named[s] = true;
@@ -88,14 +89,16 @@ Graph pruned_graph(const Graph& graph, const ChannelSpaces& spaces, const KeptMe
   return result;
 }
 
-Graph graph_with_widths(const Graph& graph, const ChannelSpaces& spaces, const std::vector<std::int64_t>& widths) {
-  require(widths.size() == spaces.spaces().size(), "expected {} widths, one a space, got {}", spaces.spaces().size(),
-          widths.size());
+Graph graph_with_widths(const Graph& graph, const ChannelSpaces& spaces,
+                        const std::vector<std::int64_t>& widths) {
+  require(widths.size() == spaces.spaces().size(), "expected {} widths, one a space, got {}",
+          spaces.spaces().size(), widths.size());
   KeptMembers kept = spaces.keep_all();
   for (std::size_t s = 0; s < widths.size(); ++s) {
     const ChannelSpace& space = spaces.spaces()[s];
     require(widths[s] >= 1 && widths[s] <= space.width && widths[s] % space.groups == 0,
-            "'{}' has {} channels in {} groups; it cannot have {}", space.name, space.width, space.groups, widths[s]);
+            "'{}' has {} channels in {} groups; it cannot have {}", space.name, space.width, space.groups,
+            widths[s]);
     const std::int64_t run = space.width / space.groups;
     const std::int64_t kept_run = widths[s] / space.groups;
     std::erase_if(kept[s], [&](std::int64_t member) { return member % run >= kept_run; });

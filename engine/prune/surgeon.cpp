@@ -28,8 +28,8 @@ GatherTables tables_for(const ParameterSpec& spec, const std::vector<std::int64_
                         const std::vector<std::int64_t>& kept_input, std::int64_t input_channels) {
   GatherTables t;
   const Shape& shape = spec.shape;
-  require(spec.axes.size() == static_cast<std::size_t>(shape.rank()), "parameter '{}' names the roles of {} axes of {}",
-          spec.role, spec.axes.size(), shape.rank());
+  require(spec.axes.size() == static_cast<std::size_t>(shape.rank()),
+          "parameter '{}' names the roles of {} axes of {}", spec.role, spec.axes.size(), shape.rank());
   t.rows = spec.axes[0] == AxisRole::output ? kept_output : all_below(shape[0]);
   if (shape.rank() == 1) {
     t.columns = {0};
@@ -45,7 +45,8 @@ GatherTables tables_for(const ParameterSpec& spec, const std::vector<std::int64_
   } else {
     require(last == AxisRole::grouped_input, "the last axis of parameter '{}' runs along inputs or is fixed",
             spec.role);
-    // Each group reads its own run of the input channels; the kept ones are counted from the start of the run.
+    // Each group reads its own run of the input channels; the kept ones are counted from the start of the
+    // run.
     const std::int64_t run = input_channels / spec.groups;
     const std::int64_t group_rows = shape[0] / spec.groups;
     std::vector<std::vector<std::int64_t>> of_group(static_cast<std::size_t>(spec.groups));
@@ -88,8 +89,8 @@ Removal prepare(const Model& model, const KeptMembers& kept, const ChannelSpaces
     const GatherTables& t = removal.tables.back();
     const std::int64_t gathered = static_cast<std::int64_t>(t.rows.size()) * t.middle * t.out_columns;
     const Shape& after = removal.layout.parameters[i].spec.shape;
-    require(gathered == after.count(), "removal would leave {} values of '{}', the smaller network has a {}", gathered,
-            p.name, after.to_string());
+    require(gathered == after.count(), "removal would leave {} values of '{}', the smaller network has a {}",
+            gathered, p.name, after.to_string());
   }
   return removal;
 }

@@ -105,7 +105,8 @@ class Compiler {
     return storage_type(options_.precision);
   }
 
-  // True when the node's value is its first input's memory: a dense reshape, or an op that rests in this mode.
+  // True when the node's value is its first input's memory: a dense reshape, or an op that rests in this
+  // mode.
   [[nodiscard]] bool is_alias(NodeId id) const {
     const Node& node = graph().node(id);
     const Op& op = find_op(node.op);
@@ -152,7 +153,9 @@ class Compiler {
     const Node& node = graph().node(id);
     std::vector<Tensor> inputs;
     std::vector<Tensor> parameters;
-    const auto described = [](const VirtualTensor& t) { return Tensor(nullptr, t.dtype, t.shape, t.leading); };
+    const auto described = [](const VirtualTensor& t) {
+      return Tensor(nullptr, t.dtype, t.shape, t.leading);
+    };
     for (const NodeId input : node.inputs) inputs.push_back(described(values_[at(input)]));
     for (const std::int64_t p : result_.parameters[at(id)]) {
       Tensor value = model_.value(p);
@@ -193,8 +196,8 @@ class Compiler {
     }
   }
 
-  // The gradient of a node's value: what its readers contributed, added up. The sum takes a buffer that nobody shares,
-  // where there is one.
+  // The gradient of a node's value: what its readers contributed, added up. The sum takes a buffer that
+  // nobody shares, where there is one.
   VirtualTensor summed(NodeId id) {
     auto& flows = contributions_[at(id)];
     while (flows.size() > 1) {

@@ -36,8 +36,8 @@ struct Step {
 
 // What Program runs.
 struct CompiledProgram {
-  Graph graph;                                      // executed: fused, with the loss appended
-  std::vector<std::unique_ptr<Kernel>> kernels;     // one a node; null where nothing runs
+  Graph graph;                                        // executed: fused, with the loss appended
+  std::vector<std::unique_ptr<Kernel>> kernels;       // one a node; null where nothing runs
   std::vector<std::vector<std::int64_t>> parameters;  // indices into the model's, one list a node
   std::vector<Step> forward;
   std::vector<Step> backward;

@@ -18,7 +18,8 @@ constexpr std::int64_t kRegionAlignment = 64;
 template <class Target, class Source>
 std::vector<Target> converted(const Source* source, std::size_t count) {
   std::vector<Target> result(count);
-  std::transform(source, source + count, result.begin(), [](Source value) { return static_cast<Target>(value); });
+  std::transform(source, source + count, result.begin(),
+                 [](Source value) { return static_cast<Target>(value); });
   return result;
 }
 
@@ -34,7 +35,8 @@ ParameterLayout plan_parameters(const Graph& graph) {
   for (NodeId id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
     for (ParameterSpec& spec : find_op(node.op).parameters(node, graph.input_shapes(id))) {
-      layout.of_node[static_cast<std::size_t>(id)].push_back(static_cast<std::int64_t>(layout.parameters.size()));
+      layout.of_node[static_cast<std::size_t>(id)].push_back(
+          static_cast<std::int64_t>(layout.parameters.size()));
       std::string name = node.name + "." + spec.role;
       layout.parameters.push_back({std::move(name), id, std::move(spec), 0});
     }
@@ -141,8 +143,9 @@ std::vector<double> Model::read_tensor(const Tensor& tensor, Stream& stream) con
 }
 
 void Model::write_tensor(const Tensor& tensor, std::span<const double> values, Stream& stream) const {
-  require(static_cast<std::int64_t>(values.size()) == tensor.count(), "expected {} values for a tensor {}, got {}",
-          tensor.count(), tensor.shape.to_string(), values.size());
+  require(static_cast<std::int64_t>(values.size()) == tensor.count(),
+          "expected {} values for a tensor {}, got {}", tensor.count(), tensor.shape.to_string(),
+          values.size());
   if (dtype_ == DType::f64) {
     stream.copy_to_device(tensor.data, values.data(), tensor.stored_bytes());
   } else {
@@ -163,7 +166,8 @@ void Model::write(std::int64_t parameter, std::span<const double> values, Stream
 void Model::save(StateWriter writer, Stream& stream) const {
   graph_.save(writer.scope("graph"));
   const auto stored = [&](const Tensor& tensor) {
-    StoredTensor copy{dtype_, tensor.shape, std::vector<std::byte>(static_cast<std::size_t>(tensor.stored_bytes()))};
+    StoredTensor copy{dtype_, tensor.shape,
+                      std::vector<std::byte>(static_cast<std::size_t>(tensor.stored_bytes()))};
     stream.copy_to_host(copy.bytes.data(), tensor.data, tensor.stored_bytes());
     return copy;
   };
@@ -179,13 +183,14 @@ void Model::save(StateWriter writer, Stream& stream) const {
 }
 
 void Model::restore(const StateReader& reader, Stream& stream) {
-  require(Graph::load(reader.scope("graph")) == graph_, "the stored network is not the one it is restored into");
+  require(Graph::load(reader.scope("graph")) == graph_,
+          "the stored network is not the one it is restored into");
   const auto take = [&](const StateReader& from, const std::string& name, const Tensor& into) {
     const auto& stored = from.get<StoredTensor>(name);
     require(stored.shape == into.shape, "stored parameter '{}' has shape {}, the network needs {}", name,
             stored.shape.to_string(), into.shape.to_string());
-    require(stored.dtype == DType::f32 || stored.dtype == DType::f64, "stored parameter '{}' is {}, not f32 or f64",
-            name, name_of(stored.dtype));
+    require(stored.dtype == DType::f32 || stored.dtype == DType::f64,
+            "stored parameter '{}' is {}, not f32 or f64", name, name_of(stored.dtype));
     const auto count = static_cast<std::size_t>(into.count());
     require(stored.bytes.size() == count * static_cast<std::size_t>(size_of(stored.dtype)),
             "stored parameter '{}' has {} bytes, expected {}", name, stored.bytes.size(),

@@ -66,8 +66,16 @@ struct Program::Impl {
   }
 
   [[nodiscard]] BoundStep bound(const Step& step) const {
-    BoundStep result{step.kind, nullptr, tensors(step.inputs), tensors(step.input_gradients), {}, {},
-                     tensor(step.output), tensor(step.output_gradient), nullptr, place(step.workspace)};
+    BoundStep result{step.kind,
+                     nullptr,
+                     tensors(step.inputs),
+                     tensors(step.input_gradients),
+                     {},
+                     {},
+                     tensor(step.output),
+                     tensor(step.output_gradient),
+                     nullptr,
+                     place(step.workspace)};
     if (step.node >= 0) {
       const auto index = static_cast<std::size_t>(step.node);
       result.kernel = code.kernels[index].get();
@@ -99,8 +107,9 @@ struct Program::Impl {
         step.kernel->forward({step.inputs, step.output, step.parameters, step.saved, step.workspace, state});
         break;
       case Step::Kind::backward:
-        step.kernel->backward({step.inputs, step.output, step.parameters, step.output_gradient, step.input_gradients,
-                               step.parameter_gradients, step.saved, step.workspace, state});
+        step.kernel->backward({step.inputs, step.output, step.parameters, step.output_gradient,
+                               step.input_gradients, step.parameter_gradients, step.saved, step.workspace,
+                               state});
         break;
       case Step::Kind::add:
         primitives_of(stream.device().kind()).add(stream, step.inputs[0], step.inputs[1], step.output);
@@ -150,7 +159,8 @@ void Program::forward(const StepState& state) {
 }
 
 void Program::backward(const StepState& state) {
-  require(!impl_->code.backward.empty(), "this program has no backward pass: compile it to train or to score gradients");
+  require(!impl_->code.backward.empty(),
+          "this program has no backward pass: compile it to train or to score gradients");
   impl_->bind();
   impl_->fill_loss_gradient(state);
   for (BoundStep& step : impl_->backward) impl_->run(step, state);
@@ -173,7 +183,8 @@ Tensor Program::tap(std::size_t index) {
 }
 
 Tensor Program::tap_gradient(std::size_t index) {
-  require(index < impl_->code.tap_gradients.size(), "this program keeps {} gradients of taps, number {} was asked for",
+  require(index < impl_->code.tap_gradients.size(),
+          "this program keeps {} gradients of taps, number {} was asked for",
           impl_->code.tap_gradients.size(), index);
   impl_->bind();
   return impl_->tensor(impl_->code.tap_gradients[index]);
@@ -182,6 +193,8 @@ Tensor Program::tap_gradient(std::size_t index) {
 std::int64_t Program::planned_bytes() const { return impl_->memory.peak; }
 std::int64_t Program::lower_bound_bytes() const { return impl_->memory.lower_bound; }
 std::int64_t Program::forward_steps() const { return static_cast<std::int64_t>(impl_->code.forward.size()); }
-std::int64_t Program::backward_steps() const { return static_cast<std::int64_t>(impl_->code.backward.size()); }
+std::int64_t Program::backward_steps() const {
+  return static_cast<std::int64_t>(impl_->code.backward.size());
+}
 
 }  // namespace secateur

@@ -16,7 +16,8 @@ std::vector<double> host_values(const Tensor& tensor, Stream& stream) {
     stream.copy_to_host(values.data(), tensor.data, tensor.stored_bytes());
     return values;
   }
-  require(tensor.dtype == DType::f32, "metrics are read from float32 or float64, got {}", name_of(tensor.dtype));
+  require(tensor.dtype == DType::f32, "metrics are read from float32 or float64, got {}",
+          name_of(tensor.dtype));
   std::vector<float> narrow(count);
   stream.copy_to_host(narrow.data(), tensor.data, tensor.stored_bytes());
   std::ranges::copy(narrow, values.begin());
@@ -59,11 +60,10 @@ Evaluation Evaluator::run(BatchSource& source) {
   if (program_ == nullptr || generation_ != model_.generation()) {
     const std::int64_t batch = std::max<std::int64_t>(1, std::min(batch_, source.size()));
     program_.reset();
-    program_ = std::make_unique<Program>(model_, arena_, stream_,
-                                         ProgramOptions{.batch = batch,
-                                                        .mode = ProgramMode::infer,
-                                                        .precision = precision_,
-                                                        .with_loss = true});
+    program_ = std::make_unique<Program>(
+        model_, arena_, stream_,
+        ProgramOptions{
+            .batch = batch, .mode = ProgramMode::infer, .precision = precision_, .with_loss = true});
     generation_ = model_.generation();
   }
   Evaluation result;
@@ -74,8 +74,8 @@ Evaluation Evaluator::run(BatchSource& source) {
   std::int64_t top5 = 0;
   const Tensor images = program_->images();
   const Tensor labels = program_->labels();
-  // The last batch may be smaller: what earlier ones left in the other rows is computed and not read. Before the
-  // first batch these rows are whatever the arena held, so they are cleared once.
+  // The last batch may be smaller: what earlier ones left in the other rows is computed and not read. Before
+  // the first batch these rows are whatever the arena held, so they are cleared once.
   stream_.zero(images.data, images.stored_bytes());
   stream_.zero(labels.data, labels.stored_bytes());
   for (std::int64_t first = 0; first < result.samples; first += program_->batch()) {

@@ -50,7 +50,8 @@ BatchMetrics Trainer::train_step(Program& program, std::int64_t first, std::int6
   program.forward(state);
   const BatchMetrics metrics = read_metrics(program, stream_, count);
   require(metrics.finite,
-          "the loss is not finite at step {} (epoch {}, learning rate {}): a smaller rate or a warm-up usually helps",
+          "the loss is not finite at step {} (epoch {}, learning rate {}): a smaller rate or a warm-up "
+          "usually helps",
           step_, epoch_, rate);
   program.backward(state);
   sgd_.step(rate, stream_);
@@ -61,7 +62,9 @@ BatchMetrics Trainer::train_step(Program& program, std::int64_t first, std::int6
 EpochReport Trainer::run_epoch(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer) {
   compile();
   const auto start = std::chrono::steady_clock::now();
-  const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+  const auto seconds = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
   source_.begin_epoch(epoch_);
   const std::int64_t batch = program_->batch();
   const std::int64_t steps = source_.size() / batch + (tail_program_ != nullptr ? 1 : 0);

@@ -14,7 +14,7 @@ namespace secateur::models {
 
 [[nodiscard]] NodeId add_image(Graph& graph, const BuildOptions& options);
 // Convolution without bias and batch norm; "same" padding for odd kernels.
-NodeId add_conv_bn(Graph& graph, const std::string& conv, const std::string& norm, NodeId input, std::int64_t channels,
-                   std::int64_t kernel, std::int64_t stride);
+NodeId add_conv_bn(Graph& graph, const std::string& conv, const std::string& norm, NodeId input,
+                   std::int64_t channels, std::int64_t kernel, std::int64_t stride);
 
 }  // namespace secateur::models

@@ -43,13 +43,16 @@ const std::vector<Entry>& entries() {
 
 NodeId add_image(Graph& graph, const BuildOptions& options) {
   return graph.add("image", "input", {},
-                   {{"height", options.image.height}, {"width", options.image.width}, {"channels", options.image.channels}});
+                   {{"height", options.image.height},
+                    {"width", options.image.width},
+                    {"channels", options.image.channels}});
 }
 
-NodeId add_conv_bn(Graph& graph, const std::string& conv, const std::string& norm, NodeId input, std::int64_t channels,
-                   std::int64_t kernel, std::int64_t stride) {
-  const NodeId x = graph.add(conv, "conv2d", {input},
-                             {{"out_channels", channels}, {"kernel", kernel}, {"stride", stride}, {"padding", kernel / 2}});
+NodeId add_conv_bn(Graph& graph, const std::string& conv, const std::string& norm, NodeId input,
+                   std::int64_t channels, std::int64_t kernel, std::int64_t stride) {
+  const NodeId x = graph.add(
+      conv, "conv2d", {input},
+      {{"out_channels", channels}, {"kernel", kernel}, {"stride", stride}, {"padding", kernel / 2}});
   return graph.add(norm, "batch_norm", {x});
 }
 
@@ -61,8 +64,8 @@ Graph build(std::string_view name, const BuildOptions& options) {
     names.push_back(entry.name);
   }
   const auto nearest = nearest_name(name, names, plausible_typo_distance(name));
-  fail("there is no network called '{}'{}; there are {}", name, nearest ? fmt::format(" (did you mean '{}'?)", *nearest) : "",
-       fmt::join(names, ", "));
+  fail("there is no network called '{}'{}; there are {}", name,
+       nearest ? fmt::format(" (did you mean '{}'?)", *nearest) : "", fmt::join(names, ", "));
 }
 
 std::vector<std::pair<std::string, std::string>> list() {

@@ -10,7 +10,8 @@ namespace {
 // Option A: every other position, zeros for the channels that are new, half of them on each side.
 NodeId add_zero_padding(Graph& graph, const std::string& name, NodeId input, std::int64_t channels,
                         std::int64_t stride) {
-  const NodeId sampled = graph.add(name + ".sample", "max_pool", {input}, {{"kernel", std::int64_t{1}}, {"stride", stride}});
+  const NodeId sampled =
+      graph.add(name + ".sample", "max_pool", {input}, {{"kernel", std::int64_t{1}}, {"stride", stride}});
   const std::int64_t before = graph.shape(sampled).channels;
   std::vector<std::int64_t> table(static_cast<std::size_t>(channels), -1);
   const auto first = table.begin() + (channels - before) / 2;
@@ -18,14 +19,15 @@ NodeId add_zero_padding(Graph& graph, const std::string& name, NodeId input, std
   return graph.add(name + ".pad", "pad_channels", {sampled}, {{"table", std::move(table)}});
 }
 
-NodeId add_basic_block(Graph& graph, const std::string& name, NodeId input, std::int64_t channels, std::int64_t stride,
-                       const std::string& shortcut) {
-  // The shortcut comes first, so that the main branch's batch norm is the later one and is fused with the add.
+NodeId add_basic_block(Graph& graph, const std::string& name, NodeId input, std::int64_t channels,
+                       std::int64_t stride, const std::string& shortcut) {
+  // The shortcut comes first, so that the main branch's batch norm is the later one and is fused with the
+  // add.
   NodeId around = input;
   if (stride != 1 || graph.shape(input).channels != channels) {
-    around = shortcut == "projection"
-                 ? add_conv_bn(graph, name + ".shortcut.conv", name + ".shortcut.bn", input, channels, 1, stride)
-                 : add_zero_padding(graph, name + ".shortcut", input, channels, stride);
+    around = shortcut == "projection" ? add_conv_bn(graph, name + ".shortcut.conv", name + ".shortcut.bn",
+                                                    input, channels, 1, stride)
+                                      : add_zero_padding(graph, name + ".shortcut", input, channels, stride);
   }
   NodeId x = add_conv_bn(graph, name + ".conv1", name + ".bn1", input, channels, 3, stride);
   x = graph.add(name + ".relu1", "relu", {x});

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "backend/cpu_bench.h"
@@ -220,6 +221,41 @@ TEST(CpuConvolution, IsTheCrossCorrelation) {
       }
     }
   }
+}
+
+// Widths that pruning leaves, on several threads: oneDNN has had implementations that go wrong only there.
+TEST(CpuConvolution, WeightGradientIsRightForOddWidthsOnSeveralThreads) {
+  const int threads = omp_get_max_threads();
+  omp_set_num_threads(2);
+  for (const std::int64_t kernel : {1, 3}) {
+    for (const std::int64_t stride : {1, 2}) {
+      for (const auto& [in, out] : {std::pair{3, 13}, {5, 21}, {5, 16}, {11, 5}, {16, 32}}) {
+        const Attributes attributes{
+            {"out_channels", std::int64_t{out}}, {"kernel", kernel}, {"stride", stride}};
+        Bench bench({"odd", {"layer", "conv2d", {0}, attributes}, {{4, 8, 8, in}}, true, 0});
+        bench.forward();
+        bench.backward();
+        const Shape& y = bench.output->tensor.shape;
+        for (std::int64_t k = 0; k < out; ++k) {
+          for (std::int64_t tap = 0; tap < kernel * kernel; ++tap) {
+            for (std::int64_t c = 0; c < in; ++c) {
+              double sum = 0;
+              for (std::int64_t row = 0; row < y.rows(); ++row) {
+                const std::int64_t n = row / (y[1] * y[2]);
+                const std::int64_t h = row / y[2] % y[1] * stride + tap / kernel;
+                const std::int64_t w = row % y[2] * stride + tap % kernel;
+                sum += static_cast<double>(bench.output_gradient->at(row, k)) *
+                       static_cast<double>(bench.inputs[0]->at((n * 8 + h) * 8 + w, c));
+              }
+              ASSERT_NEAR(bench.parameter_gradients[0]->at(k * kernel * kernel + tap, c), sum, 1e-3)
+                  << in << " -> " << out << ", kernel " << kernel << ", stride " << stride;
+            }
+          }
+        }
+      }
+    }
+  }
+  omp_set_num_threads(threads);
 }
 
 // Mean and variance of a batch whose mean is far from zero, against long double.

@@ -146,7 +146,8 @@ TEST(Program, PlanIsNearItsLowerBound) {
   for (const ProgramMode mode : {ProgramMode::train, ProgramMode::infer}) {
     const Program program(whole.model, whole.arena, *whole.stream, {.batch = 32, .mode = mode});
     EXPECT_GE(program.planned_bytes(), program.lower_bound_bytes());
-    EXPECT_LE(static_cast<double>(program.planned_bytes()), 1.25 * static_cast<double>(program.lower_bound_bytes()));
+    EXPECT_LE(static_cast<double>(program.planned_bytes()),
+              1.25 * static_cast<double>(program.lower_bound_bytes()));
   }
 }
 
@@ -200,8 +201,9 @@ TEST(Program, TapGradientsMatchFiniteDifferences) {
   // The gradient at the batch norm's output equals that of its shift, summed over positions and samples.
   WholeModel whole(test::small_resnet(), DeviceKind::reference);
   const NodeId norm = whole.model.graph().find("block1.conv1.bn");
-  Program program(whole.model, whole.arena, *whole.stream,
-                  {.batch = 4, .mode = ProgramMode::score_gradients, .precision = Precision::fp64, .taps = {norm}});
+  Program program(
+      whole.model, whole.arena, *whole.stream,
+      {.batch = 4, .mode = ProgramMode::score_gradients, .precision = Precision::fp64, .taps = {norm}});
   NoiseSource source(whole.model.graph().shape(0), 4, 4, 5);
   source.fill(0, 4, *whole.stream, program.images(), program.labels());
   program.forward({});
@@ -225,7 +227,8 @@ TEST(Program, NegativeLabelsTakeNoPart) {
     for (std::int64_t n = 3; n < batch; ++n) program.labels().as<std::int32_t>()[n] = -1;
     program.forward({});
     program.backward({.samples = 3});
-    gradients.push_back(values_of(whole.model.gradient(whole.model.find_parameter("conv1.weight")), *whole.stream));
+    gradients.push_back(
+        values_of(whole.model.gradient(whole.model.find_parameter("conv1.weight")), *whole.stream));
   }
   EXPECT_LE(relative_error(gradients[1], gradients[0]), 1e-12);
 }

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "secateur/core/rng.h"
 #include "support/element_codec.h"
 #include "support/op_run.h"
-#include "secateur/core/rng.h"
 
 namespace secateur::test {
 namespace {

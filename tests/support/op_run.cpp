@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <bit>
 
-#include "support/element_codec.h"
 #include "secateur/core/error.h"
+#include "support/element_codec.h"
 
 namespace secateur::test {
 namespace {

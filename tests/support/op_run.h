@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "support/op_case.h"
 #include "secateur/backend/kernel.h"
 #include "secateur/core/slab.h"
 #include "secateur/graph/op.h"
+#include "support/op_case.h"
 
 namespace secateur::test {
 

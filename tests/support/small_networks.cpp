@@ -10,16 +10,15 @@ namespace secateur::test {
 namespace {
 
 NodeId image_input(Graph& graph, std::int64_t extent) {
-  return graph.add("image", "input", {}, {{"height", extent}, {"width", extent}, {"channels", std::int64_t{3}}});
+  return graph.add("image", "input", {},
+                   {{"height", extent}, {"width", extent}, {"channels", std::int64_t{3}}});
 }
 
 NodeId conv_bn(Graph& graph, const std::string& name, NodeId in, std::int64_t channels, std::int64_t kernel,
                std::int64_t stride) {
-  const NodeId conv = graph.add(name, "conv2d", {in},
-                                {{"out_channels", channels},
-                                 {"kernel", kernel},
-                                 {"stride", stride},
-                                 {"padding", (kernel - 1) / 2}});
+  const NodeId conv = graph.add(
+      name, "conv2d", {in},
+      {{"out_channels", channels}, {"kernel", kernel}, {"stride", stride}, {"padding", (kernel - 1) / 2}});
   return graph.add(name + ".bn", "batch_norm", {conv});
 }
 
@@ -74,11 +73,13 @@ void NoiseSource::fill(std::int64_t first, std::int64_t count, Stream& stream, c
     }
   }
   if (images.dtype == DType::f64) {
-    stream.copy_to_device(images.data, pixels.data(), static_cast<std::int64_t>(pixels.size() * sizeof(double)));
+    stream.copy_to_device(images.data, pixels.data(),
+                          static_cast<std::int64_t>(pixels.size() * sizeof(double)));
   } else {
     std::vector<float> narrow(pixels.size());
     std::ranges::transform(pixels, narrow.begin(), [](double v) { return static_cast<float>(v); });
-    stream.copy_to_device(images.data, narrow.data(), static_cast<std::int64_t>(narrow.size() * sizeof(float)));
+    stream.copy_to_device(images.data, narrow.data(),
+                          static_cast<std::int64_t>(narrow.size() * sizeof(float)));
   }
   stream.copy_to_device(labels.data, targets.data(), count * static_cast<std::int64_t>(sizeof(std::int32_t)));
   stream.synchronize();

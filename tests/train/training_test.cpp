@@ -49,7 +49,8 @@ TEST(LrSchedule, NamesWhatThereIs) {
 TEST(Sgd, TwoStepsByHand) {
   for (const bool nesterov : {false, true}) {
     WholeModel whole(test::small_vgg(), DeviceKind::reference);
-    Sgd sgd(whole.model, {.momentum = 0.9, .weight_decay = 0.1, .nesterov = nesterov, .decay_norm_and_bias = false});
+    Sgd sgd(whole.model,
+            {.momentum = 0.9, .weight_decay = 0.1, .nesterov = nesterov, .decay_norm_and_bias = false});
     const auto weight = whole.model.find_parameter("fc.weight");
     const auto bias = whole.model.find_parameter("fc.bias");
     double w = whole.model.read(weight, *whole.stream)[3];
@@ -130,7 +131,8 @@ TEST(Trainer, RepeatsAndResumesBitForBit) {
       Model resumed = Model::load(reader.scope("model"), *whole.device, *whole.stream);
       Trainer trainer(resumed, whole.arena, *whole.stream, source, small_batches());
       trainer.restore(reader.scope("trainer"));
-      for (std::int64_t epoch = 1; epoch < 3; ++epoch) static_cast<void>(trainer.run_epoch(rate, epoch, silent));
+      for (std::int64_t epoch = 1; epoch < 3; ++epoch)
+        static_cast<void>(trainer.run_epoch(rate, epoch, silent));
       whole.model = std::move(resumed);
     }
     outcomes.push_back(all_values(whole));

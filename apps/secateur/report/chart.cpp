@@ -63,7 +63,8 @@ std::string head(const ChartOptions& options, double width) {
 std::string labels(const ChartOptions& options, double width) {
   return fmt::format(
       "<text class=\"label\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n"
-      "<text class=\"label\" transform=\"translate(14 {:.1f}) rotate(-90)\" text-anchor=\"middle\">{}</text>\n",
+      "<text class=\"label\" transform=\"translate(14 {:.1f}) rotate(-90)\" "
+      "text-anchor=\"middle\">{}</text>\n",
       (kLeft + width - kRight) / 2, kHeight - 8, escaped(options.x_label), (kTop + kHeight - kBottom) / 2,
       escaped(options.y_label));
 }
@@ -181,8 +182,8 @@ std::string line_chart(const std::vector<Series>& series, const ChartOptions& op
                        axes.x(mark), kTop, kHeight - kBottom);
   }
   if (!options.marks.empty() && !options.mark_label.empty()) {
-    svg += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"36\" text-anchor=\"end\">{}</text>\n", kWidth - kRight,
-                       escaped("¦ " + options.mark_label));
+    svg += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"36\" text-anchor=\"end\">{}</text>\n",
+                       kWidth - kRight, escaped("¦ " + options.mark_label));
   }
   for (std::size_t i = 0; i < series.size(); ++i) {
     svg += fmt::format("<path class=\"series s{}{}\" d=\"{}\"/>\n", i % 6, series[i].dashed ? " dashed" : "",
@@ -190,9 +191,10 @@ std::string line_chart(const std::vector<Series>& series, const ChartOptions& op
     if (!series[i].dots) continue;
     for (const auto& [px, py] : series[i].points) {
       if (!std::isfinite(py)) continue;
-      svg += fmt::format("<circle class=\"dot s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>{}: {:g}, {:g}</title>"
-                         "</circle>\n",
-                         i % 6, axes.x(px), axes.y(py), escaped(series[i].name), px, py);
+      svg += fmt::format(
+          "<circle class=\"dot s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>{}: {:g}, {:g}</title>"
+          "</circle>\n",
+          i % 6, axes.x(px), axes.y(py), escaped(series[i].name), px, py);
     }
   }
   return svg + legend(series) + "</svg>\n";
@@ -209,11 +211,12 @@ std::string width_chart(const std::vector<WidthBar>& bars, const ChartOptions& o
     const double left = axes.x(static_cast<double>(i) + 0.15);
     const double bar_width = axes.x(static_cast<double>(i) + 0.85) - left;
     const auto rectangle = [&](double height, const char* style) {
-      return fmt::format("<rect class=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\"/>", style,
-                         left, axes.y(height), bar_width, axes.y(0) - axes.y(height));
+      return fmt::format("<rect class=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\"/>",
+                         style, left, axes.y(height), bar_width, axes.y(0) - axes.y(height));
     };
-    svg += fmt::format("<g><title>{}: {:g} of {:g} channels</title>{}{}</g>\n", escaped(bars[i].name), bars[i].after,
-                       bars[i].before, rectangle(bars[i].before, "before"), rectangle(bars[i].after, "after"));
+    svg += fmt::format("<g><title>{}: {:g} of {:g} channels</title>{}{}</g>\n", escaped(bars[i].name),
+                       bars[i].after, bars[i].before, rectangle(bars[i].before, "before"),
+                       rectangle(bars[i].after, "after"));
     if (bars.size() <= 60) {
       svg += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n",
                          left + bar_width / 2, kHeight - kBottom + 16, i + 1);

@@ -1,5 +1,6 @@
-// Charts as SVG text, for reports that must stand alone: no script, no font, no network. Colours follow the page's CSS
-// variables (--series-0 ... --series-5, --ink, --grid), so that a page can be read in light and in dark.
+// Charts as SVG text, for reports that must stand alone: no script, no font, no network. Colours follow the
+// page's CSS variables (--series-0 ... --series-5, --ink, --grid), so that a page can be read in light and in
+// dark.
 #pragma once
 
 #include <optional>

@@ -42,7 +42,8 @@ pre { background:var(--card); border-radius:10px; padding:14px; overflow-x:auto;
 void Page::add_headlines(const std::vector<std::pair<std::string, std::string>>& figures) {
   body_ += "<div class=\"headlines\">\n";
   for (const auto& [figure, name] : figures) {
-    body_ += fmt::format("<div class=\"headline\"><b>{}</b><span>{}</span></div>\n", escaped(figure), escaped(name));
+    body_ += fmt::format("<div class=\"headline\"><b>{}</b><span>{}</span></div>\n", escaped(figure),
+                         escaped(name));
   }
   body_ += "</div>\n";
 }
@@ -57,7 +58,8 @@ void Page::add_charts(const std::vector<std::string>& svg) {
   body_ += "</div>\n";
 }
 
-void Page::add_table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows) {
+void Page::add_table(const std::vector<std::string>& header,
+                     const std::vector<std::vector<std::string>>& rows) {
   body_ += "<div class=\"scroll\"><table>\n<tr>";
   for (const std::string& name : header) body_ += fmt::format("<th>{}</th>", escaped(name));
   body_ += "</tr>\n";
@@ -70,14 +72,16 @@ void Page::add_table(const std::vector<std::string>& header, const std::vector<s
 }
 
 void Page::add_details(const std::string& title, const std::string& text) {
-  body_ += fmt::format("<details><summary>{}</summary><pre>{}</pre></details>\n", escaped(title), escaped(text));
+  body_ +=
+      fmt::format("<details><summary>{}</summary><pre>{}</pre></details>\n", escaped(title), escaped(text));
 }
 
 std::string Page::html() const {
   return fmt::format(
       "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{0}</title>\n"
-      "<style>{1}</style>\n</head>\n<body>\n<h1>{0}</h1>\n<p class=\"subtitle\">{2}</p>\n{3}</body>\n</html>\n",
+      "<style>{1}</style>\n</head>\n<body>\n<h1>{0}</h1>\n<p "
+      "class=\"subtitle\">{2}</p>\n{3}</body>\n</html>\n",
       escaped(title_), kStyle, escaped(subtitle_), body_);
 }
 

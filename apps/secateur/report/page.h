@@ -9,7 +9,8 @@ namespace secateur::report {
 
 class Page {
  public:
-  explicit Page(std::string title, std::string subtitle) : title_(std::move(title)), subtitle_(std::move(subtitle)) {}
+  explicit Page(std::string title, std::string subtitle)
+      : title_(std::move(title)), subtitle_(std::move(subtitle)) {}
 
   // Large figures at the top: {"−50.3 %", "multiply-adds"}.
   void add_headlines(const std::vector<std::pair<std::string, std::string>>& figures);

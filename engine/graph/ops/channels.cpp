@@ -22,7 +22,8 @@ std::int64_t largest(std::span<const std::int64_t> values) {
 const std::vector<std::int64_t>& checked_table(const Node& node, std::int64_t lowest, std::int64_t channels) {
   const auto& table = node.attributes.integers("table");
   for (const std::int64_t entry : table) {
-    require(entry >= lowest && entry < channels, "'table' holds {}, expected {} to {}", entry, lowest, channels - 1);
+    require(entry >= lowest && entry < channels, "'table' holds {}, expected {} to {}", entry, lowest,
+            channels - 1);
   }
   return table;
 }
@@ -36,8 +37,8 @@ class Concat final : public Op {
     MapShape shape = inputs[0];
     for (const MapShape& input : inputs.subspan(1)) {
       require(input.height == shape.height && input.width == shape.width,
-              "inputs of 'concat' have one height and width, but {}x{} meets {}x{}", shape.height, shape.width,
-              input.height, input.width);
+              "inputs of 'concat' have one height and width, but {}x{} meets {}x{}", shape.height,
+              shape.width, input.height, input.width);
       shape.channels += input.channels;
     }
     return shape;
@@ -125,8 +126,8 @@ class GatherChannels final : public Op {
   }
 };
 
-// scatter_add: inputs trunk and branch; attribute table, one entry a branch channel: the trunk channel that it is added
-// to. A branch channel can go without its trunk channel, but not the other way round.
+// scatter_add: inputs trunk and branch; attribute table, one entry a branch channel: the trunk channel that
+// it is added to. A branch channel can go without its trunk channel, but not the other way round.
 class ScatterAdd final : public Op {
  public:
   std::string_view name() const override { return "scatter_add"; }

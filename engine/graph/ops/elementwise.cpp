@@ -10,7 +10,8 @@ class Input final : public Op {
   std::string_view name() const override { return "input"; }
   std::pair<int, int> arity() const override { return {0, 0}; }
   MapShape output_shape(const Node& node, std::span<const MapShape> /*inputs*/) const override {
-    return {node.attributes.integer("height"), node.attributes.integer("width"), node.attributes.integer("channels")};
+    return {node.attributes.integer("height"), node.attributes.integer("width"),
+            node.attributes.integer("channels")};
   }
   void channels(const Node& node, ChannelRule& rule) const override {
     std::vector<ChannelId> lanes(static_cast<std::size_t>(node.attributes.integer("channels")));
@@ -24,7 +25,9 @@ class Relu final : public Op {
  public:
   std::string_view name() const override { return "relu"; }
   OpStage stage() const override { return OpStage::activation; }
-  MapShape output_shape(const Node& /*node*/, std::span<const MapShape> inputs) const override { return inputs[0]; }
+  MapShape output_shape(const Node& /*node*/, std::span<const MapShape> inputs) const override {
+    return inputs[0];
+  }
   void channels(const Node& /*node*/, ChannelRule& rule) const override { rule.pass_on(0); }
 };
 
@@ -36,9 +39,10 @@ class Add final : public Op {
   bool passes_gradient() const override { return true; }
   MapShape output_shape(const Node& node, std::span<const MapShape> inputs) const override {
     for (std::size_t i = 1; i < inputs.size(); ++i) {
-      require(inputs[i] == inputs[0], "inputs of 'add' have one shape, but {}x{}x{} meets {}x{}x{} (input {})",
-              inputs[0].height, inputs[0].width, inputs[0].channels, inputs[i].height, inputs[i].width,
-              inputs[i].channels, node.inputs[i]);
+      require(inputs[i] == inputs[0],
+              "inputs of 'add' have one shape, but {}x{}x{} meets {}x{}x{} (input {})", inputs[0].height,
+              inputs[0].width, inputs[0].channels, inputs[i].height, inputs[i].width, inputs[i].channels,
+              node.inputs[i]);
     }
     return inputs[0];
   }
@@ -52,8 +56,8 @@ class Add final : public Op {
   }
 };
 
-// dropout: attributes rate (0.5), origin and original_channels (kept by the Surgeon), so that a unit draws the same
-// number before and after its neighbours are removed.
+// dropout: attributes rate (0.5), origin and original_channels (kept by the Surgeon), so that a unit draws
+// the same number before and after its neighbours are removed.
 class Dropout final : public Op {
  public:
   std::string_view name() const override { return "dropout"; }
@@ -67,14 +71,15 @@ class Dropout final : public Op {
   void channels(const Node& /*node*/, ChannelRule& rule) const override { rule.pass_on(0); }
 };
 
-// softmax_cross_entropy: inputs logits [1, 1, K] and labels [1, 1, 1]; attribute label_smoothing (0). The loss of each
-// sample; appended to a network by training Programs, never stored.
+// softmax_cross_entropy: inputs logits [1, 1, K] and labels [1, 1, 1]; attribute label_smoothing (0). The
+// loss of each sample; appended to a network by training Programs, never stored.
 class SoftmaxCrossEntropy final : public Op {
  public:
   std::string_view name() const override { return "softmax_cross_entropy"; }
   std::pair<int, int> arity() const override { return {2, 2}; }
   MapShape output_shape(const Node& node, std::span<const MapShape> inputs) const override {
-    require(inputs[0].positions() == 1, "logits are 1 x 1 maps, got {} x {}", inputs[0].height, inputs[0].width);
+    require(inputs[0].positions() == 1, "logits are 1 x 1 maps, got {} x {}", inputs[0].height,
+            inputs[0].width);
     require(inputs[1] == (MapShape{1, 1, 1}), "there is one label a sample");
     const double smoothing = node.attributes.real_or("label_smoothing", 0);
     require(smoothing >= 0 && smoothing < 1, "label_smoothing lies in [0, 1), got {}", smoothing);

@@ -3,16 +3,17 @@
 
 namespace secateur {
 
-std::int64_t window_output(std::int64_t extent, std::int64_t kernel, std::int64_t stride, std::int64_t padding,
-                           std::int64_t dilation) {
+std::int64_t window_output(std::int64_t extent, std::int64_t kernel, std::int64_t stride,
+                           std::int64_t padding, std::int64_t dilation) {
   require(kernel >= 1 && stride >= 1 && padding >= 0 && dilation >= 1,
-          "kernel, stride and dilation are at least 1 and padding is not negative; got {}, {}, {} and {}", kernel,
-          stride, dilation, padding);
+          "kernel, stride and dilation are at least 1 and padding is not negative; got {}, {}, {} and {}",
+          kernel, stride, dilation, padding);
   constexpr std::int64_t kLimit = 1 << 20;
   require(kernel < kLimit && stride < kLimit && padding < kLimit && dilation < kLimit,
           "kernel, stride, padding and dilation are below {}", kLimit);
   const std::int64_t span = dilation * (kernel - 1) + 1;
-  require(extent + 2 * padding >= span, "a window of {} does not fit into {} with padding {}", span, extent, padding);
+  require(extent + 2 * padding >= span, "a window of {} does not fit into {} with padding {}", span, extent,
+          padding);
   return (extent + 2 * padding - span) / stride + 1;
 }
 
@@ -62,9 +63,11 @@ class Conv2d final : public Op {
     return specs;
   }
 
-  std::int64_t macs(const Node& node, std::span<const MapShape> inputs, const MapShape& output) const override {
+  std::int64_t macs(const Node& node, std::span<const MapShape> inputs,
+                    const MapShape& output) const override {
     const auto kernel = node.attributes.pair_or("kernel", 1);
-    return output.count() * kernel[0] * kernel[1] * (inputs[0].channels / node.attributes.integer_or("groups", 1));
+    return output.count() * kernel[0] * kernel[1] *
+           (inputs[0].channels / node.attributes.integer_or("groups", 1));
   }
 
   void channels(const Node& node, ChannelRule& rule) const override {
@@ -108,8 +111,9 @@ class Linear final : public Op {
   OpStage stage() const override { return OpStage::producer; }
 
   MapShape output_shape(const Node& node, std::span<const MapShape> inputs) const override {
-    require(inputs[0].positions() == 1, "a linear layer reads 1 x 1 maps (flatten or pool first), got {} x {}",
-            inputs[0].height, inputs[0].width);
+    require(inputs[0].positions() == 1,
+            "a linear layer reads 1 x 1 maps (flatten or pool first), got {} x {}", inputs[0].height,
+            inputs[0].width);
     return {1, 1, node.attributes.integer("out_features")};
   }
 
@@ -117,15 +121,20 @@ class Linear final : public Op {
     const std::int64_t features = node.attributes.integer("out_features");
     const std::int64_t fan_in = inputs[0].channels;
     std::vector<ParameterSpec> specs;
-    specs.push_back(
-        {"weight", ParameterKind::weight, {features, fan_in}, {AxisRole::output, AxisRole::input}, fan_in, 1});
+    specs.push_back({"weight",
+                     ParameterKind::weight,
+                     {features, fan_in},
+                     {AxisRole::output, AxisRole::input},
+                     fan_in,
+                     1});
     if (node.attributes.integer_or("bias", 1) != 0) {
       specs.push_back({"bias", ParameterKind::bias, {features}, {AxisRole::output}, fan_in, 1});
     }
     return specs;
   }
 
-  std::int64_t macs(const Node& /*node*/, std::span<const MapShape> inputs, const MapShape& output) const override {
+  std::int64_t macs(const Node& /*node*/, std::span<const MapShape> inputs,
+                    const MapShape& output) const override {
     return inputs[0].channels * output.channels;
   }
 

@@ -18,7 +18,8 @@ class BatchNorm : public Op {
     return inputs[0];
   }
 
-  std::vector<ParameterSpec> parameters(const Node& /*node*/, std::span<const MapShape> inputs) const override {
+  std::vector<ParameterSpec> parameters(const Node& /*node*/,
+                                        std::span<const MapShape> inputs) const override {
     const Shape shape{inputs[0].channels};
     const std::vector<AxisRole> axes{AxisRole::output};
     return {{"scale", ParameterKind::norm_scale, shape, axes, 0, 1},
@@ -30,8 +31,8 @@ class BatchNorm : public Op {
   void channels(const Node& /*node*/, ChannelRule& rule) const override { rule.pass_on(0); }
 };
 
-// batch_norm_act: relu(batch_norm(x) + residual), fused; attribute relu (1). Made by the fusion pass of a Program, never
-// by a model, so that a stored graph holds plain ops only.
+// batch_norm_act: relu(batch_norm(x) + residual), fused; attribute relu (1). Made by the fusion pass of a
+// Program, never by a model, so that a stored graph holds plain ops only.
 class BatchNormAct final : public BatchNorm {
  public:
   std::string_view name() const override { return "batch_norm_act"; }
@@ -39,7 +40,8 @@ class BatchNormAct final : public BatchNorm {
   OpStage stage() const override { return OpStage::activation; }
 
   MapShape output_shape(const Node& node, std::span<const MapShape> inputs) const override {
-    require(inputs.size() == 1 || inputs[0] == inputs[1], "the residual has another shape than the normalised map");
+    require(inputs.size() == 1 || inputs[0] == inputs[1],
+            "the residual has another shape than the normalised map");
     return BatchNorm::output_shape(node, inputs);
   }
 

@@ -4,8 +4,8 @@
 namespace secateur {
 namespace {
 
-// max_pool, avg_pool: attributes kernel, stride (= kernel), padding (0). Padding counts as minus infinity, or, for the
-// average, not at all (count_include_pad 0) or as zeros (1).
+// max_pool, avg_pool: attributes kernel, stride (= kernel), padding (0). Padding counts as minus infinity,
+// or, for the average, not at all (count_include_pad 0) or as zeros (1).
 class WindowPool : public Op {
  public:
   MapShape output_shape(const Node& node, std::span<const MapShape> inputs) const override {
@@ -14,7 +14,8 @@ class WindowPool : public Op {
     const auto kernel = a.pair_or("kernel", 1);
     const auto stride = a.contains("stride") ? a.pair_or("stride", 1) : kernel;
     const auto padding = a.pair_or("padding", 0);
-    require(2 * padding[0] <= kernel[0] && 2 * padding[1] <= kernel[1], "padding is at most half of the kernel");
+    require(2 * padding[0] <= kernel[0] && 2 * padding[1] <= kernel[1],
+            "padding is at most half of the kernel");
     return {window_output(inputs[0].height, kernel[0], stride[0], padding[0], 1),
             window_output(inputs[0].width, kernel[1], stride[1], padding[1], 1), inputs[0].channels};
   }

@@ -49,8 +49,7 @@ template <int kThreads, typename T, typename Combine>
 __device__ __forceinline__ T column_reduce(T value, int lanes, Combine combine) {
   __shared__ Shared<T, kThreads> buffer;
   const int thread = thread_index();
-  __syncthreads();  // a former call's values may still be being read
-  buffer[thread] = value;
+  buffer[thread] = value;  // a former call ended with a barrier, or read nothing
   __syncthreads();
   for (int distance = kThreads / 2; distance >= lanes; distance /= 2) {
     if (thread < distance) {

@@ -195,7 +195,7 @@ TEST(BatchNormAct, TrainingAndItsGradientsInEveryLayout) {
     for (const Layout& layout : all_layouts()) {
       for (const bool residual : {false, true}) {
         check_training({type, layout, 40, 24, residual, true});
-        check_training({type, layout, 37, 7, residual, false});
+        check_training({type, layout, 37, 11, residual, false});
       }
     }
   }
@@ -203,6 +203,8 @@ TEST(BatchNormAct, TrainingAndItsGradientsInEveryLayout) {
 
 TEST(BatchNormAct, ManyRowBlocksAndWideMaps) {
   check_training({DType::f32, {}, 9000, 2, true, true});
+  check_training({DType::f32, {}, 1500, 5, true, true});
+  check_training({DType::f32, {5, Placement::aligned}, 1500, 11, false, true});
   check_training({DType::f16, {}, 5, 2060, false, true});
   check_training({DType::f32, {}, 3, 1, false, true});
   check_training({DType::f32, {}, 1, 5, false, false});

@@ -91,7 +91,8 @@ TEST(PairwiseCorrelation, EqualsThePaperInEveryLayout) {
   for (const DType type : kAllTypes) {
     for (const Layout& layout : all_layouts()) {
       for (const CorrelationArithmetic arithmetic : kArithmetics) {
-        expect_paper(type, layout, some_maps(2, 21, 9), 2, 21, 9, CorrelationKind::signed_value, arithmetic);
+        expect_paper(type, layout, some_maps(2, 21, 11), 2, 21, 11, CorrelationKind::signed_value,
+                     arithmetic);
       }
     }
   }

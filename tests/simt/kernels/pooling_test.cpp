@@ -65,7 +65,7 @@ void check(PoolShape s, const Layout& layout) {
   SCOPED_TRACE(describe(s.type, layout) + ", kernel " + std::to_string(s.kernel_height) + " x " +
                std::to_string(s.kernel_width) + ", C " + std::to_string(s.channels));
   s.ld = s.channels + layout.extra_ld;
-  s.out_ld = s.channels + 2 * layout.extra_ld;
+  s.out_ld = s.channels + layout.extra_ld + (layout.extra_ld > 0 ? 16 : 0);
   Random random;
   const std::int64_t rows = s.images * s.height * s.width;
   const std::int64_t out_rows = s.images * s.out_height() * s.out_width();
@@ -104,7 +104,7 @@ TEST(Pooling, WindowsMatchTheirDefinitionInEveryLayout) {
   for (const DType type : kAllTypes) {
     for (const Layout& layout : all_layouts()) {
       check(pool(type, 8, 6, 16, 2, 2, 0), layout);
-      check(pool(type, 7, 9, 5, 3, 2, 1), layout);
+      check(pool(type, 7, 9, 11, 3, 2, 1), layout);
     }
   }
 }
@@ -143,7 +143,7 @@ TEST(GlobalAveragePool, MatchesItsDefinition) {
     for (const Layout& layout : all_layouts()) {
       for (const std::int64_t positions : {1, 6, 150}) {
         constexpr std::int64_t kImages = 3;
-        const std::int64_t channels = positions == 6 ? 13 : 16;
+        const std::int64_t channels = positions == 6 ? 11 : 16;
         SCOPED_TRACE(describe(type, layout));
         Random random;
         const std::int64_t ld = channels + layout.extra_ld;

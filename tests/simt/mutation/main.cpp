@@ -2,7 +2,7 @@
 //
 //   simt_mutation_tests [--count N] [--only TEXT] [--list]
 //
-// A sample of N mutants, spread over all of them (default 90; 0: all of them, some minutes). Fails when the
+// A sample of N mutants, spread over all of them (default 60; 0: all of them, some minutes). Fails when the
 // untouched kernels fail, when a left-out barrier goes unseen, or when the share caught falls below
 // kLeastShare.
 #include <gtest/gtest.h>
@@ -87,7 +87,7 @@ bool tests_pass(int mutant, const std::string& filter) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::size_t count = 90;
+  std::size_t count = 60;
   std::string only;
   bool list = false;
   for (int i = 1; i < argc; ++i) {

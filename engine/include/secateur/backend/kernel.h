@@ -1,6 +1,7 @@
-// Kernel registry: how an op computes on a device. Keyed by (op, device); built-in kernels and those from outside the
-// project register alike. A Kernel is bound to one node, batch size, precision and mode when a Program is compiled, and
-// is told the pointers when it runs: it owns primitives and descriptors, never tensors.
+// Kernel registry: how an op computes on a device. Keyed by (op, device); built-in kernels and those from
+// outside the project register alike. A Kernel is bound to one node, batch size, precision and mode when a
+// Program is compiled, and is told the pointers when it runs: it owns primitives and descriptors, never
+// tensors.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,8 @@
 
 namespace secateur {
 
-// Arithmetic of compute and activations. Masters, statistics, momentum and scores stay fp32; fp64 is the reference's.
+// Arithmetic of compute and activations. Masters, statistics, momentum and scores stay fp32; fp64 is the
+// reference's.
 enum class Precision : std::uint8_t { fp32, tf32, bf16, fp16, fp64 };
 [[nodiscard]] std::string_view name_of(Precision precision);
 [[nodiscard]] Precision precision_from_name(std::string_view name);
@@ -38,17 +40,19 @@ struct KernelSetup {
   NodeId id;  // of the node in the stored graph, for keys of random numbers
   Stream& stream;
   Precision precision = Precision::fp32;
-  bool batch_statistics = false;     // batch norm normalises by the batch and updates running statistics; dropout drops
-  std::span<const Tensor> inputs;    // [N, H, W, C] each
+  bool batch_statistics =
+      false;  // batch norm normalises by the batch and updates running statistics; dropout drops
+  std::span<const Tensor> inputs;  // [N, H, W, C] each
   Tensor output;
   std::span<const Tensor> parameters;  // in the order of Op::parameters
-  std::span<const bool> input_gradient_wanted;  // one an input; all false when the program has no backward pass
+  std::span<const bool>
+      input_gradient_wanted;  // one an input; all false when the program has no backward pass
   bool parameter_gradients_wanted = false;
   [[nodiscard]] bool has_backward() const;
 };
 
-// Memory that a kernel needs beyond its inputs and output. `saved` lives from the node's forward to its backward pass;
-// workspaces live for one call. needs_*: what must still be there in the backward pass.
+// Memory that a kernel needs beyond its inputs and output. `saved` lives from the node's forward to its
+// backward pass; workspaces live for one call. needs_*: what must still be there in the backward pass.
 struct KernelMemory {
   std::int64_t forward_workspace = 0;
   std::int64_t backward_workspace = 0;
@@ -66,14 +70,16 @@ struct ForwardArguments {
   const StepState& step;
 };
 
-// Gradients are overwritten, not added to. An input gradient that is not wanted has no memory (Tensor::empty()).
+// Gradients are overwritten, not added to. An input gradient that is not wanted has no memory
+// (Tensor::empty()).
 struct BackwardArguments {
   std::span<const Tensor> inputs;  // empty tensors where backward_needs_inputs is false
   Tensor output;                   // empty unless backward_needs_output
   std::span<const Tensor> parameters;
   Tensor output_gradient;
   std::span<const Tensor> input_gradients;
-  std::span<const Tensor> parameter_gradients;  // in the order of Op::parameters; empty tensors for statistics
+  std::span<const Tensor>
+      parameter_gradients;  // in the order of Op::parameters; empty tensors for statistics
   void* saved = nullptr;
   void* workspace = nullptr;
   const StepState& step;
@@ -102,8 +108,8 @@ void register_kernel(std::string_view op, DeviceKind device, KernelEntry entry);
 [[nodiscard]] std::unique_ptr<Kernel> make_kernel(const KernelSetup& setup);
 [[nodiscard]] bool has_kernel(std::string_view op, DeviceKind device);
 
-// Makes the built-in ops and the kernels of the host devices known (idempotent, thread-safe). Every entry point of the
-// engine calls it, so that a static library cannot lose its registrations to the linker.
+// Makes the built-in ops and the kernels of the host devices known (idempotent, thread-safe). Every entry
+// point of the engine calls it, so that a static library cannot lose its registrations to the linker.
 void register_builtin_kernels();
 
 }  // namespace secateur

@@ -1,5 +1,6 @@
-// Primitives: work on whole slabs and feature maps that is no op of a graph - the weight update, norms of filters,
-// redundancy of feature maps, the Surgeon's gather. One implementation a device kind, one contract for all.
+// Primitives: work on whole slabs and feature maps that is no op of a graph - the weight update, norms of
+// filters, redundancy of feature maps, the Surgeon's gather. One implementation a device kind, one contract
+// for all.
 #pragma once
 
 #include <cstdint>
@@ -42,9 +43,9 @@ struct RedundancySums {
   double* constant_images = nullptr;
 };
 
-// One tensor of a removal: out[r, m, j] = in[rows[r], m, columns[g(r)][j]] with in [in_rows, middle, in_columns] and
-// out [out_rows, middle, out_columns], dense; g(r) is the group of the kept row r. `columns` holds groups x out_columns
-// entries; row_group may be null when groups is 1. Index tables are on the host.
+// One tensor of a removal: out[r, m, j] = in[rows[r], m, columns[g(r)][j]] with in [in_rows, middle,
+// in_columns] and out [out_rows, middle, out_columns], dense; g(r) is the group of the kept row r. `columns`
+// holds groups x out_columns entries; row_group may be null when groups is 1. Index tables are on the host.
 struct GatherSegment {
   const void* source = nullptr;
   void* destination = nullptr;
@@ -60,21 +61,22 @@ class Primitives {
  public:
   virtual ~Primitives() = default;
 
-  // g' = g + weight_decay * w;  v = momentum * v + g';  w -= learning_rate * (nesterov ? g' + momentum * v : v).
-  // (Sutskever et al. 2013, in the form that PyTorch uses.) Slabs are of the model's element type, `elements` long;
-  // what no segment covers is left alone.
+  // g' = g + weight_decay * w;  v = momentum * v + g';  w -= learning_rate * (nesterov ? g' + momentum * v :
+  // v). (Sutskever et al. 2013, in the form that PyTorch uses.) Slabs are of the model's element type,
+  // `elements` long; what no segment covers is left alone.
   virtual void sgd_update(Stream& stream, DType type, void* weights, const void* gradients, void* momentum,
                           std::span<const UpdateSegment> segments, const SgdSettings& settings) = 0;
 
-  // Norm of every filter of every request. l1: sum |w|; l2: sqrt(sum w^2); max: max |w|. Accumulates in float64.
+  // Norm of every filter of every request. l1: sum |w|; l2: sqrt(sum w^2); max: max |w|. Accumulates in
+  // float64.
   virtual void filter_norms(Stream& stream, FilterNorm norm, std::span<const NormRequest> requests) = 0;
 
-  // Adds the first `images` images of maps [N, H, W, C] to `sums` (C slots each, device memory). The signed mean takes
-  // the linear-time identity: with z the standardised map (zero mean, unit length over positions; zeros where it is
-  // constant), sum over k != f of rho(f, k) = z_f . s - [f is not constant], s = sum over k of z_k. The other kinds
-  // need every pair.
-  virtual void accumulate_redundancy(Stream& stream, CorrelationKind kind, const Tensor& maps, std::int64_t images,
-                                     const RedundancySums& sums) = 0;
+  // Adds the first `images` images of maps [N, H, W, C] to `sums` (C slots each, device memory). The signed
+  // mean takes the linear-time identity: with z the standardised map (zero mean, unit length over positions;
+  // zeros where it is constant), sum over k != f of rho(f, k) = z_f . s - [f is not constant], s = sum over k
+  // of z_k. The other kinds need every pair.
+  virtual void accumulate_redundancy(Stream& stream, CorrelationKind kind, const Tensor& maps,
+                                     std::int64_t images, const RedundancySums& sums) = 0;
 
   // Every segment in one pass. Elements are of type `type`.
   virtual void gather(Stream& stream, DType type, std::span<const GatherSegment> segments) = 0;
@@ -83,7 +85,8 @@ class Primitives {
   virtual void add(Stream& stream, const Tensor& a, const Tensor& b, const Tensor& out) = 0;
 
   // True when every element of the `count` is finite.
-  [[nodiscard]] virtual bool all_finite(Stream& stream, DType type, const void* values, std::int64_t count) = 0;
+  [[nodiscard]] virtual bool all_finite(Stream& stream, DType type, const void* values,
+                                        std::int64_t count) = 0;
 };
 
 // The primitives of a device kind. Throws Error when this build has none for it.

@@ -1,7 +1,7 @@
 // Device: where memory lies and work runs. Stream: an ordered queue of work on a Device.
 //
-// A Device owns the accounting of its memory; there are no globals. The host devices (`cpu`, and `reference`, the
-// float64 oracle) live here; back ends for accelerators derive from Device and are opened through
+// A Device owns the accounting of its memory; there are no globals. The host devices (`cpu`, and `reference`,
+// the float64 oracle) live here; back ends for accelerators derive from Device and are opened through
 // backend/open_device.h. An embedding program can hand in its own Allocator.
 #pragma once
 
@@ -84,8 +84,9 @@ class Stream {
   Device& device_;
 };
 
-// A host device of kind cpu (float32 on oneDNN and vectorised kernels) or reference (float64, plain loops written from
-// the equations). Without an allocator it takes aligned memory from the C++ heap.
-[[nodiscard]] std::unique_ptr<Device> make_host_device(DeviceKind kind, std::shared_ptr<Allocator> allocator = nullptr);
+// A host device of kind cpu (float32 on oneDNN and vectorised kernels) or reference (float64, plain loops
+// written from the equations). Without an allocator it takes aligned memory from the C++ heap.
+[[nodiscard]] std::unique_ptr<Device> make_host_device(DeviceKind kind,
+                                                       std::shared_ptr<Allocator> allocator = nullptr);
 
 }  // namespace secateur

@@ -1,5 +1,6 @@
-// Errors of the engine are exceptions of one type, with a message that a user can act on: what was expected, what
-// came, and where (file, layer, offset). Nothing is printed from inside the library, and nothing ends the process.
+// Errors of the engine are exceptions of one type, with a message that a user can act on: what was expected,
+// what came, and where (file, layer, offset). Nothing is printed from inside the library, and nothing ends
+// the process.
 #pragma once
 
 #include <fmt/format.h>
@@ -28,8 +29,9 @@ class Error : public std::runtime_error {
 template <class... Args>
 struct LocatedFormat {
   template <class String>
-  consteval LocatedFormat(const String& text,  // NOLINT(google-explicit-constructor): the call site is a literal
-                          std::source_location location = std::source_location::current())
+  consteval LocatedFormat(
+      const String& text,  // NOLINT(google-explicit-constructor): the call site is a literal
+      std::source_location location = std::source_location::current())
       : format(text), where(location) {}
 
   fmt::format_string<Args...> format;

@@ -1,7 +1,9 @@
-// Philox4x32-10, a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+// Philox4x32-10, a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC
+// 2011).
 //
-// A number depends only on what it is for (seed, purpose, two keys, position), never on how many were drawn before, so
-// that any thread, order or resumed run draws the same. The CUDA kernels use the same generator and the same keys.
+// A number depends only on what it is for (seed, purpose, two keys, position), never on how many were drawn
+// before, so that any thread, order or resumed run draws the same. The CUDA kernels use the same generator
+// and the same keys.
 #pragma once
 
 #include <array>
@@ -27,7 +29,8 @@ enum class RngPurpose : std::uint32_t {
 [[nodiscard]] std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
                                                       std::array<std::uint32_t, 2> key);
 
-// A sequence of draws for one purpose and pair of keys: counter = {position, key_b, key_a, purpose}, key = seed.
+// A sequence of draws for one purpose and pair of keys: counter = {position, key_b, key_a, purpose}, key =
+// seed.
 class RandomSequence {
  public:
   RandomSequence(std::uint64_t seed, RngPurpose purpose, std::uint32_t key_a = 0, std::uint32_t key_b = 0);

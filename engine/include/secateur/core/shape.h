@@ -15,12 +15,15 @@ class Shape {
 
   Shape() = default;
   // Throws Error for more than kMaxRank extents, a negative one, or a product past 2^62.
+  // NOLINTNEXTLINE(google-explicit-constructor): a braced list is a shape
   Shape(std::initializer_list<std::int64_t> extents);
   explicit Shape(std::span<const std::int64_t> extents);
 
   [[nodiscard]] int rank() const { return rank_; }
   [[nodiscard]] std::int64_t operator[](int axis) const { return extents_[static_cast<std::size_t>(axis)]; }
-  [[nodiscard]] std::int64_t last() const { return rank_ == 0 ? 1 : extents_[static_cast<std::size_t>(rank_ - 1)]; }
+  [[nodiscard]] std::int64_t last() const {
+    return rank_ == 0 ? 1 : extents_[static_cast<std::size_t>(rank_ - 1)];
+  }
   // Product of the extents; 1 for rank 0.
   [[nodiscard]] std::int64_t count() const;
   // Product of all extents but the last: the number of rows when the last axis is the channel axis.

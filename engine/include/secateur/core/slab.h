@@ -1,5 +1,5 @@
-// Slab: one allocation with planned offsets. A model's parameters are one slab, a program's activations another; memory
-// is known, and refused, before work starts.
+// Slab: one allocation with planned offsets. A model's parameters are one slab, a program's activations
+// another; memory is known, and refused, before work starts.
 #pragma once
 
 #include <cstddef>

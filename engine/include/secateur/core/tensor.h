@@ -1,7 +1,8 @@
 // Tensor: a view of device memory, channels last. It owns nothing; a Slab does.
 //
-// The last axis is stored with a leading dimension: row r starts at data + r * leading. leading >= shape.last(), since
-// a device may pad the channel axis (the stored width is not the logical width); padding lanes hold zeros.
+// The last axis is stored with a leading dimension: row r starts at data + r * leading. leading >=
+// shape.last(), since a device may pad the channel axis (the stored width is not the logical width); padding
+// lanes hold zeros.
 #pragma once
 
 #include <cstddef>
@@ -35,7 +36,8 @@ struct Tensor {
   // The memory as T*; throws Error when T is not the tensor's type.
   template <class T>
   [[nodiscard]] T* as() const {
-    require(dtype == DTypeOf<T>::value, "tensor of {} read as {}", name_of(dtype), name_of(DTypeOf<T>::value));
+    require(dtype == DTypeOf<T>::value, "tensor of {} read as {}", name_of(dtype),
+            name_of(DTypeOf<T>::value));
     return static_cast<T*>(data);
   }
 };

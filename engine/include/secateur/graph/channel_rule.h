@@ -1,9 +1,10 @@
-// How channels run through one node. An op describes itself to this interface; ChannelSpaces (channel_space.h) joins
-// what all nodes say.
+// How channels run through one node. An op describes itself to this interface; ChannelSpaces
+// (channel_space.h) joins what all nodes say.
 //
-// A Channel is one lane of a value's channel axis, by identity: two lanes with the same Channel are the same and live
-// or die together. A dense convolution makes new channels; batch norm and ReLU pass theirs on; add unifies its inputs
-// lane by lane; concat lays them side by side; flatten repeats each channel for every position.
+// A Channel is one lane of a value's channel axis, by identity: two lanes with the same Channel are the same
+// and live or die together. A dense convolution makes new channels; batch norm and ReLU pass theirs on; add
+// unifies its inputs lane by lane; concat lays them side by side; flatten repeats each channel for every
+// position.
 #pragma once
 
 #include <cstdint>

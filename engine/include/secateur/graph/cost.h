@@ -9,11 +9,12 @@
 
 namespace secateur {
 
-// How multiply-adds of a pruned network are counted.
-//   both_sides: input and output channels as they are (the truth, and the default)
-//   output_only: pruned output channels against the unpruned network's input channels (HRank's published figures)
-//   sfp: as SFP and FPGM publish: outputs shrink everywhere, inputs only in the second convolution of a block, i.e.
-//        where the input comes from a convolution inside the same block
+// How multiply-adds and parameters of a pruned network are counted.
+//
+// - both_sides: input and output channels as they are (the truth, and the default).
+// - output_only: pruned output channels against the unpruned network's input channels (HRank's published figures).
+// - sfp: as SFP and FPGM publish: outputs shrink everywhere, inputs only where a convolution reads another one
+//   directly, with no join of branches between them (the second of each block, and the first after the stem).
 enum class CostCounting : std::uint8_t { both_sides, output_only, sfp };
 
 struct NodeCost {
@@ -31,8 +32,8 @@ struct GraphCost {
 };
 
 [[nodiscard]] GraphCost cost_of(const Graph& graph);
-// `base` is the unpruned network with the same node names; only its widths are used. Throws Error when a node of
-// `graph` is missing in `base`.
+// `base` is the unpruned network with the same node names; only its widths are used. Throws Error when a node
+// of `graph` is missing in `base`.
 [[nodiscard]] GraphCost cost_of(const Graph& graph, const Graph& base, CostCounting counting);
 
 }  // namespace secateur

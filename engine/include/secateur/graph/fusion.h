@@ -1,5 +1,5 @@
-// Fusion: rewrites a graph for execution, joining batch norm with the ReLU and the residual add that follow it. Stored
-// graphs stay plain; a fused one lives inside a Program.
+// Fusion: rewrites a graph for execution, joining batch norm with the ReLU and the residual add that follow
+// it. Stored graphs stay plain; a fused one lives inside a Program.
 #pragma once
 
 #include <span>
@@ -11,12 +11,13 @@ namespace secateur {
 
 struct FusedGraph {
   Graph graph;
-  // New id of each node of the plain graph; -1 for a node whose value no longer appears (it was joined with the next).
+  // New id of each node of the plain graph; -1 for a node whose value no longer appears (it was joined with
+  // the next).
   std::vector<NodeId> node_map;
 };
 
-// batch_norm -> [add ->] relu becomes batch_norm_act under the batch norm's name (so that it finds its parameters),
-// where the values in between are read by nobody else and are not listed in `visible`.
+// batch_norm -> [add ->] relu becomes batch_norm_act under the batch norm's name (so that it finds its
+// parameters), where the values in between are read by nobody else and are not listed in `visible`.
 [[nodiscard]] FusedGraph fuse(const Graph& graph, std::span<const NodeId> visible);
 
 // The same graph, unfused: the reference path.

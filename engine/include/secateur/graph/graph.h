@@ -1,7 +1,8 @@
-// Graph: a network as data. Nodes in topological order, each with one output; no weights, no device, no computation.
+// Graph: a network as data. Nodes in topological order, each with one output; no weights, no device, no
+// computation.
 //
-// A node's inputs always have smaller ids than the node itself, so a graph cannot hold a cycle. Shapes are those of one
-// sample; the batch size belongs to a Program.
+// A node's inputs always have smaller ids than the node itself, so a graph cannot hold a cycle. Shapes are
+// those of one sample; the batch size belongs to a Program.
 #pragma once
 
 #include <array>
@@ -25,6 +26,7 @@ using AttributeValue = std::variant<std::int64_t, double, std::string, std::vect
 class Attributes {
  public:
   Attributes() = default;
+  // NOLINTNEXTLINE(google-explicit-constructor): a braced list is a set of attributes
   Attributes(std::initializer_list<std::pair<const std::string, AttributeValue>> values) : values_(values) {}
 
   void set(const std::string& name, AttributeValue value) { values_[name] = std::move(value); }
@@ -56,8 +58,8 @@ struct Node {
 
 class Graph {
  public:
-  // Appends a node. Throws Error for an empty or taken name, an unknown op, a wrong number of inputs, an input that
-  // does not exist, or inputs and attributes whose shapes the op refuses.
+  // Appends a node. Throws Error for an empty or taken name, an unknown op, a wrong number of inputs, an
+  // input that does not exist, or inputs and attributes whose shapes the op refuses.
   NodeId add(Node node);
   NodeId add(std::string name, std::string op, std::vector<NodeId> inputs, Attributes attributes = {});
 
@@ -75,7 +77,8 @@ class Graph {
   // Nodes that read `id`, in order.
   [[nodiscard]] std::vector<NodeId> consumers(NodeId id) const;
 
-  // Edits made together: the change must leave every shape valid, else Error is thrown and the graph is as before.
+  // Edits made together: the change must leave every shape valid, else Error is thrown and the graph is as
+  // before.
   void replace_nodes(std::vector<Node> nodes);
 
   void save(StateWriter writer) const;

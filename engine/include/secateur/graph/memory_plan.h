@@ -1,5 +1,5 @@
-// Memory plan: offsets in one slab for buffers that live from a first to a last step, so that buffers whose lives do not
-// meet share bytes.
+// Memory plan: offsets in one slab for buffers that live from a first to a last step, so that buffers whose
+// lives do not meet share bytes.
 #pragma once
 
 #include <cstdint>

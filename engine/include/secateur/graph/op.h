@@ -1,6 +1,6 @@
-// Op: what the graph knows of an operation - its shape rule, its parameters, its cost and how channels run through it.
-// How it computes is registered per device (backend/kernel.h). Built-in ops and ops from outside the project register
-// in the same way: one OpRegistration object, or register_op().
+// Op: what the graph knows of an operation - its shape rule, its parameters, its cost and how channels run
+// through it. How it computes is registered per device (backend/kernel.h). Built-in ops and ops from outside
+// the project register in the same way: one OpRegistration object, or register_op().
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,14 @@
 namespace secateur {
 
 // What a parameter is, for initialisation, weight decay and precision.
-enum class ParameterKind : std::uint8_t { weight, bias, norm_scale, norm_shift, running_mean, running_variance };
+enum class ParameterKind : std::uint8_t {
+  weight,
+  bias,
+  norm_scale,
+  norm_shift,
+  running_mean,
+  running_variance
+};
 
 // Statistics are state, not trained by gradients.
 [[nodiscard]] constexpr bool is_trained(ParameterKind kind) {
@@ -40,8 +47,8 @@ struct ParameterSpec {
   std::int64_t groups = 1;     // of grouped_input
 };
 
-// What reads channels at a place means to pruning: a convolution or linear layer produces, batch norm normalises, an
-// activation is where feature maps are read by default.
+// What reads channels at a place means to pruning: a convolution or linear layer produces, batch norm
+// normalises, an activation is where feature maps are read by default.
 enum class OpStage : std::uint8_t { other, producer, normalization, activation };
 
 class Op {
@@ -55,7 +62,8 @@ class Op {
 
   // Throws Error that says which attribute or input shape is impossible.
   [[nodiscard]] virtual MapShape output_shape(const Node& node, std::span<const MapShape> inputs) const = 0;
-  [[nodiscard]] virtual std::vector<ParameterSpec> parameters(const Node& node, std::span<const MapShape> inputs) const;
+  [[nodiscard]] virtual std::vector<ParameterSpec> parameters(const Node& node,
+                                                              std::span<const MapShape> inputs) const;
   // Multiply-adds of one sample's forward pass.
   [[nodiscard]] virtual std::int64_t macs(const Node& node, std::span<const MapShape> inputs,
                                           const MapShape& output) const;
@@ -63,8 +71,8 @@ class Op {
   // Declares how the channels of the inputs become those of the output (graph/channel_rule.h).
   virtual void channels(const Node& node, ChannelRule& rule) const = 0;
 
-  // Rewrites attributes that count or index channels, after channels were removed. kept_inputs[i] and kept_output list,
-  // in order, the old indices that remain. "origin" tables are gathered by the caller.
+  // Rewrites attributes that count or index channels, after channels were removed. kept_inputs[i] and
+  // kept_output list, in order, the old indices that remain. "origin" tables are gathered by the caller.
   virtual void keep_channels(Node& node, std::span<const std::vector<std::int64_t>> kept_inputs,
                              std::span<const std::int64_t> kept_output) const;
 
@@ -78,7 +86,8 @@ class Op {
   [[nodiscard]] virtual bool training_only() const { return false; }
 };
 
-// Throws Error when the name is taken. The registry is filled before main() and by embedding programs at start-up.
+// Throws Error when the name is taken. The registry is filled before main() and by embedding programs at
+// start-up.
 void register_op(std::unique_ptr<Op> op);
 // Throws Error that lists the registered names.
 [[nodiscard]] const Op& find_op(std::string_view name);

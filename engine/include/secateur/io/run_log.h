@@ -1,6 +1,6 @@
-// Run log: one JSON object a line, appended and flushed event by event, so that a killed run leaves a readable log and
-// a resumed one goes on in the same file. Every event carries "event" (its kind), "time" (UTC, ISO 8601) and "elapsed"
-// (seconds since the log was opened by this process).
+// Run log: one JSON object a line, appended and flushed event by event, so that a killed run leaves a
+// readable log and a resumed one goes on in the same file. Every event carries "event" (its kind), "time"
+// (UTC, ISO 8601) and "elapsed" (seconds since the log was opened by this process).
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@
 
 namespace secateur {
 
-using LogValue = std::variant<std::int64_t, double, bool, std::string, std::vector<std::int64_t>, std::vector<double>,
-                              std::vector<std::string>>;
+using LogValue = std::variant<std::int64_t, double, bool, std::string, std::vector<std::int64_t>,
+                              std::vector<double>, std::vector<std::string>>;
 using LogFields = std::vector<std::pair<std::string, LogValue>>;
 
 // Where parts report what happened; a program decides where it goes (file, terminal, both).
@@ -25,7 +25,8 @@ class EventSink {
   virtual void write(std::string_view event, const LogFields& fields) = 0;
 };
 
-// Appends JSON lines to a file. Non-finite numbers are written as null. Throws Error when the file cannot be written.
+// Appends JSON lines to a file. Non-finite numbers are written as null. Throws Error when the file cannot be
+// written.
 class RunLog final : public EventSink {
  public:
   explicit RunLog(const std::filesystem::path& path);

@@ -1,5 +1,5 @@
-// StateTree: named tensors and values that every stateful part saves itself into and restores itself from. It is what
-// a checkpoint file holds (io/checkpoint.h), and it knows nothing of who fills it.
+// StateTree: named tensors and values that every stateful part saves itself into and restores itself from. It
+// is what a checkpoint file holds (io/checkpoint.h), and it knows nothing of who fills it.
 //
 // Paths are slash-separated ("optimizer/momentum/conv1.weight"). A part is given a Scope and writes below it.
 #pragma once
@@ -25,8 +25,8 @@ struct StoredTensor {
   bool operator==(const StoredTensor&) const = default;
 };
 
-using StateValue = std::variant<std::int64_t, double, bool, std::string, std::vector<std::int64_t>, std::vector<double>,
-                                std::vector<std::string>, StoredTensor>;
+using StateValue = std::variant<std::int64_t, double, bool, std::string, std::vector<std::int64_t>,
+                                std::vector<double>, std::vector<std::string>, StoredTensor>;
 
 class StateTree {
  public:
@@ -54,7 +54,8 @@ class StateTree {
   bool operator==(const StateTree&) const = default;
 
  private:
-  [[noreturn]] static void wrong_kind(std::string_view path, const StateValue& found, const StateValue& expected);
+  [[noreturn]] static void wrong_kind(std::string_view path, const StateValue& found,
+                                      const StateValue& expected);
 
   std::map<std::string, StateValue, std::less<>> entries_;
 };
@@ -75,7 +76,8 @@ class StateWriter {
 // A place in a tree: what a part is handed to restore itself from.
 class StateReader {
  public:
-  explicit StateReader(const StateTree& tree, std::string prefix = "") : tree_(&tree), prefix_(std::move(prefix)) {}
+  explicit StateReader(const StateTree& tree, std::string prefix = "")
+      : tree_(&tree), prefix_(std::move(prefix)) {}
   template <class T>
   [[nodiscard]] const T& get(std::string_view name) const {
     return tree_->get<T>(path(name));

@@ -1,9 +1,9 @@
 // Model: a Graph with its parameters on a device.
 //
-// Everything lies in one slab: trained values, then running statistics, then gradients, then momentum, each region
-// contiguous, so that the weight update is one pass. Trained parameters stand in the order in which the backward pass
-// finishes their gradients (last layer first). Masters are float32, or float64 on the reference device; stored width is
-// the logical width here on every device.
+// Everything lies in one slab: trained values, then running statistics, then gradients, then momentum, each
+// region contiguous, so that the weight update is one pass. Trained parameters stand in the order in which
+// the backward pass finishes their gradients (last layer first). Masters are float32, or float64 on the
+// reference device; stored width is the logical width here on every device.
 #pragma once
 
 #include <cstdint>
@@ -29,9 +29,10 @@ struct Parameter {
 
 // Where the parameters of a graph lie, known before anything is allocated.
 struct ParameterLayout {
-  std::vector<Parameter> parameters;                 // in graph order
-  std::vector<std::vector<std::int64_t>> of_node;    // indices of a node's parameters, in the order of Op::parameters
-  std::int64_t trained_elements = 0;                 // with padding between parameters
+  std::vector<Parameter> parameters;  // in graph order
+  std::vector<std::vector<std::int64_t>>
+      of_node;                        // indices of a node's parameters, in the order of Op::parameters
+  std::int64_t trained_elements = 0;  // with padding between parameters
   std::int64_t statistics_elements = 0;
   [[nodiscard]] std::int64_t value_elements() const { return trained_elements + statistics_elements; }
   // Of the whole slab: values, gradients and momentum.
@@ -69,21 +70,22 @@ class Model {
   // Counts replacements of graph or slab: a Program compiled for another generation refuses to run.
   [[nodiscard]] std::int64_t generation() const { return generation_; }
 
-  // He initialisation (He et al. 2015): weights normal with deviation sqrt(2 / fan_in), biases 0, batch norm 1 and 0,
-  // running mean 0 and variance 1, momentum 0. The same seed gives the same values on every device.
+  // He initialisation (He et al. 2015): weights normal with deviation sqrt(2 / fan_in), biases 0, batch norm
+  // 1 and 0, running mean 0 and variance 1, momentum 0. The same seed gives the same values on every device.
   void initialize(std::uint64_t seed, Stream& stream);
 
   // Parameter values by name, on the host in the model's element type.
   [[nodiscard]] std::vector<double> read(std::int64_t parameter, Stream& stream) const;
   void write(std::int64_t parameter, std::span<const double> values, Stream& stream);
 
-  // Graph, values, statistics and momentum. restore() needs the same graph; load() builds the model from what it finds.
+  // Graph, values, statistics and momentum. restore() needs the same graph; load() builds the model from what
+  // it finds.
   void save(StateWriter writer, Stream& stream) const;
   void restore(const StateReader& reader, Stream& stream);
   [[nodiscard]] static Model load(const StateReader& reader, Device& device, Stream& stream);
 
-  // Takes the place of graph and slab in one step that cannot fail: the Surgeon's last move. `slab` is laid out as
-  // plan_parameters(graph) says.
+  // Takes the place of graph and slab in one step that cannot fail: the Surgeon's last move. `slab` is laid
+  // out as plan_parameters(graph) says.
   void replace(Graph graph, ParameterLayout layout, Slab slab) noexcept;
 
   // A copy on the same or another device (values, statistics, momentum).

@@ -1,8 +1,8 @@
-// Program: a Model compiled for one device, batch size, precision and mode - an ordered list of bound kernels over a
-// planned activation slab.
+// Program: a Model compiled for one device, batch size, precision and mode - an ordered list of bound kernels
+// over a planned activation slab.
 //
-// All programs of a model share one Arena, since one runs at a time; what a program's tensors hold is valid from its
-// forward() until another program of the arena runs.
+// All programs of a model share one Arena, since one runs at a time; what a program's tensors hold is valid
+// from its forward() until another program of the arena runs.
 #pragma once
 
 #include <cstdint>
@@ -54,8 +54,8 @@ struct ProgramOptions {
 
 class Program {
  public:
-  // Plans memory and binds kernels. Throws Error when an op has no kernel for the device, precision or shape. Model,
-  // arena and stream must outlive the program.
+  // Plans memory and binds kernels. Throws Error when an op has no kernel for the device, precision or shape.
+  // Model, arena and stream must outlive the program.
   Program(Model& model, Arena& arena, Stream& stream, ProgramOptions options);
   ~Program();
   Program(const Program&) = delete;
@@ -64,8 +64,9 @@ class Program {
   [[nodiscard]] const ProgramOptions& options() const;
   [[nodiscard]] std::int64_t batch() const { return options().batch; }
 
-  // What to fill before forward(): images [N, H, W, C], and labels [N, 1, 1, 1] (i32) where there is a loss; a negative
-  // label takes its sample out of loss and gradients. Both are used up by a step: fill them before each.
+  // What to fill before forward(): images [N, H, W, C], and labels [N, 1, 1, 1] (i32) where there is a loss;
+  // a negative label takes its sample out of loss and gradients. Both are used up by a step: fill them before
+  // each.
   [[nodiscard]] Tensor images();
   [[nodiscard]] Tensor labels();
 
@@ -74,8 +75,8 @@ class Program {
   // Gradients of (sum of losses) / (state.samples, or the batch size). Needs forward() just before.
   void backward(const StepState& state);
 
-  [[nodiscard]] Tensor logits();          // [N, 1, 1, K]
-  [[nodiscard]] Tensor losses();          // [N, 1, 1, 1]
+  [[nodiscard]] Tensor logits();  // [N, 1, 1, K]
+  [[nodiscard]] Tensor losses();  // [N, 1, 1, 1]
   [[nodiscard]] Tensor tap(std::size_t index);
   [[nodiscard]] Tensor tap_gradient(std::size_t index);  // score_gradients only
 

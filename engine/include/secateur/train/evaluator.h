@@ -23,8 +23,8 @@ struct BatchMetrics {
   std::int64_t top5 = 0;
   bool finite = true;
 };
-// Reads logits, losses and labels of a program that has just run. A tie with the label's score counts against it, so
-// that a network whose outputs are all equal is not called right.
+// Reads logits, losses and labels of a program that has just run. A tie with the label's score counts against
+// it, so that a network whose outputs are all equal is not called right.
 [[nodiscard]] BatchMetrics read_metrics(Program& program, Stream& stream, std::int64_t samples);
 
 class Evaluator {

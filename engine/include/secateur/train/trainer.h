@@ -1,5 +1,5 @@
-// Trainer: runs epochs of SGD over a BatchSource. It keeps the counters that key everything random (epoch, step), so
-// that a resumed run continues bit for bit.
+// Trainer: runs epochs of SGD over a BatchSource. It keeps the counters that key everything random (epoch,
+// step), so that a resumed run continues bit for bit.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,7 @@ struct StepReport {
 struct EpochReport {
   std::int64_t epoch = 0;
   std::int64_t samples = 0;
-  double loss = 0;   // mean over the epoch, as trained (augmented, batch statistics)
+  double loss = 0;  // mean over the epoch, as trained (augmented, batch statistics)
   double top1 = 0;
   double learning_rate = 0;  // of the last step
   double seconds = 0;
@@ -65,8 +65,8 @@ class Trainer {
  public:
   Trainer(Model& model, Arena& arena, Stream& stream, BatchSource& source, TrainerOptions options);
 
-  // One pass over the source. `phase_epoch` is how many epochs of `phase` have gone before. Throws Error that names
-  // epoch and step when the loss is not finite; the weights of that step are not updated.
+  // One pass over the source. `phase_epoch` is how many epochs of `phase` have gone before. Throws Error that
+  // names epoch and step when the loss is not finite; the weights of that step are not updated.
   EpochReport run_epoch(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer);
 
   [[nodiscard]] std::int64_t epoch() const { return epoch_; }
@@ -80,7 +80,8 @@ class Trainer {
 
  private:
   void compile();
-  [[nodiscard]] BatchMetrics train_step(Program& program, std::int64_t first, std::int64_t count, double rate);
+  [[nodiscard]] BatchMetrics train_step(Program& program, std::int64_t first, std::int64_t count,
+                                        double rate);
 
   Model& model_;
   Arena& arena_;

@@ -1,0 +1,255 @@
+// The reference's primitives against tables made by hand, and every other device's against the reference.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "secateur/backend/kernel.h"
+#include "secateur/backend/primitives.h"
+#include "secateur/core/error.h"
+#include "secateur/core/rng.h"
+#include "secateur/core/slab.h"
+#include "support/element_codec.h"
+#include "support/op_run.h"
+#include "support/whole_model.h"
+
+namespace secateur::test {
+namespace {
+
+// A device with its primitives; values go there in its own element type.
+struct Bench {
+  std::unique_ptr<Device> device;
+  std::unique_ptr<Stream> stream = device->make_stream();
+  Primitives& primitives = primitives_of(device->kind());
+  DType type = device->kind() == DeviceKind::reference ? DType::f64 : DType::f32;
+  std::vector<Slab> slabs = {};
+
+  explicit Bench(std::unique_ptr<Device> opened) : device(std::move(opened)) {}
+
+  Tensor tensor(const Shape& shape, const std::vector<double>& values, std::int64_t lanes = 1) {
+    Tensor result(nullptr, type, shape, align_up(shape.last(), lanes));
+    std::vector<std::byte> bytes(static_cast<std::size_t>(result.stored_bytes()), std::byte{0});
+    for (std::int64_t i = 0; i < shape.count(); ++i) {
+      const std::int64_t place = i / shape.last() * result.leading + i % shape.last();
+      encode(type, values.at(static_cast<std::size_t>(i)), bytes.data() + place * size_of(type));
+    }
+    slabs.emplace_back(*device, result.stored_bytes());
+    result.data = slabs.back().data();
+    stream->copy_to_device(result.data, bytes.data(), result.stored_bytes());
+    stream->synchronize();
+    return result;
+  }
+
+  std::vector<double> read(const Tensor& from) { return values_of(from, *stream); }
+
+  // Sums of correlations, then how many images have a constant map, a channel each.
+  std::vector<double> redundancy(CorrelationKind kind, const Tensor& maps, std::int64_t images) {
+    const std::int64_t channels = maps.channels();
+    const std::vector<double> zeros(static_cast<std::size_t>(2 * channels), 0.0);
+    const std::int64_t bytes = 2 * channels * size_of(DType::f64);
+    Slab sums(*device, bytes);
+    stream->copy_to_device(sums.data(), zeros.data(), bytes);
+    auto* first = reinterpret_cast<double*>(sums.data());
+    primitives.accumulate_redundancy(*stream, kind, maps, images,
+                                     {.redundancy_sum = first, .constant_images = first + channels});
+    std::vector<double> result(zeros.size());
+    stream->copy_to_host(result.data(), sums.data(), bytes);
+    return result;
+  }
+};
+
+std::vector<double> noise(std::int64_t count, std::uint32_t key) {
+  RandomSequence random(test_seed(), RngPurpose::test, key);
+  std::vector<double> values(static_cast<std::size_t>(count));
+  for (double& value : values) value = rounded(DType::f32, random.normal());
+  return values;
+}
+
+Bench reference_bench() { return Bench(make_host_device(DeviceKind::reference)); }
+
+// Three positions. Channel 1 is channel 0 scaled and moved, channel 2 runs against it, channel 3 is constant,
+// and channel 4 is orthogonal to channel 0.
+TEST(ReferencePrimitives, CorrelationsByHand) {
+  Bench bench = reference_bench();
+  const Tensor maps = bench.tensor({1, 1, 3, 5}, {0, 5, 3, 0.1, 1,   //
+                                                  1, 7, 2, 0.1, -2,  //
+                                                  2, 9, 1, 0.1, 1});
+  const std::vector<double> expected{0, 0, -2, 0, 0, 0, 0, 0, 1, 0};
+  EXPECT_LE(relative_error(bench.redundancy(CorrelationKind::signed_mean, maps, 1), expected), 1e-12);
+  const std::vector<double> expected_sizes{2, 2, 2, 0, 0, 0, 0, 0, 1, 0};
+  EXPECT_LE(relative_error(bench.redundancy(CorrelationKind::absolute_mean, maps, 1), expected_sizes), 1e-12);
+  EXPECT_LE(relative_error(bench.redundancy(CorrelationKind::squared_mean, maps, 1), expected_sizes), 1e-12);
+}
+
+// rho((0, 0, 1), (0, 1, 1)) = 1/2.
+TEST(ReferencePrimitives, KindsOfCorrelationDiffer) {
+  Bench bench = reference_bench();
+  const Tensor maps = bench.tensor({2, 1, 3, 2}, {0, 0, 0, -1, 1, -1, 7, 7, 7, 7, 7, 7});
+  EXPECT_LE(relative_error(bench.redundancy(CorrelationKind::signed_mean, maps, 1), {-0.5, -0.5, 0, 0}),
+            1e-12);
+  EXPECT_LE(relative_error(bench.redundancy(CorrelationKind::absolute_mean, maps, 1), {0.5, 0.5, 0, 0}),
+            1e-12);
+  EXPECT_LE(relative_error(bench.redundancy(CorrelationKind::squared_mean, maps, 2), {0.25, 0.25, 1, 1}),
+            1e-12);
+}
+
+TEST(ReferencePrimitives, WeightUpdateByHand) {
+  Bench bench = reference_bench();
+  for (const bool nesterov : {false, true}) {
+    const Tensor weights = bench.tensor({4}, {1, 2, 3, 4});
+    const Tensor gradients = bench.tensor({4}, {1, 1, 1, 1});
+    const Tensor momentum = bench.tensor({4}, {2, 2, 2, 2});
+    const std::vector<UpdateSegment> segments{{1, 2, 0.5}};
+    bench.primitives.sgd_update(*bench.stream, DType::f64, weights.data, gradients.data, momentum.data,
+                                segments, {.learning_rate = 0.1, .momentum = 0.5, .nesterov = nesterov});
+    // g' = 1 + 0.5 w = 2 and 2.5; v = 0.5 * 2 + g' = 3 and 3.5; Nesterov steps by g' + 0.5 v = 3.5 and 4.25.
+    const std::vector<double> expected =
+        nesterov ? std::vector<double>{1, 1.65, 2.575, 4} : std::vector<double>{1, 1.7, 2.65, 4};
+    EXPECT_LE(relative_error(bench.read(weights), expected), 1e-15);
+    EXPECT_EQ(bench.read(momentum), (std::vector<double>{2, 3, 3.5, 2}));
+  }
+}
+
+TEST(ReferencePrimitives, FilterNormsByHand) {
+  Bench bench = reference_bench();
+  const Tensor filters = bench.tensor({2, 1, 1, 3}, {3, -4, 0, 1, -2, 2});
+  const auto norms = [&](FilterNorm norm) {
+    std::vector<double> result(2);
+    const NormRequest request{.filters = filters, .norms = result.data()};
+    bench.primitives.filter_norms(*bench.stream, norm, {&request, 1});
+    return result;
+  };
+  EXPECT_EQ(norms(FilterNorm::l1), (std::vector<double>{7, 5}));
+  EXPECT_EQ(norms(FilterNorm::l2), (std::vector<double>{5, 3}));
+  EXPECT_EQ(norms(FilterNorm::max), (std::vector<double>{4, 2}));
+}
+
+// Two groups of two rows; the rows kept read the columns that their own group keeps.
+TEST(ReferencePrimitives, GatherByHand) {
+  Bench bench = reference_bench();
+  const Tensor source = bench.tensor({4, 2, 3}, {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11,  //
+                                                 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23});
+  const Tensor kept = bench.tensor({2, 2, 2}, std::vector<double>(8, -1));
+  const std::vector<std::int64_t> rows{1, 2};
+  const std::vector<std::int64_t> row_group{0, 1};
+  const std::vector<std::int64_t> columns{0, 2, 2, 1};
+  const GatherSegment segment{.source = source.data,
+                              .destination = kept.data,
+                              .middle = 2,
+                              .in_columns = 3,
+                              .rows = rows,
+                              .row_group = row_group,
+                              .columns = columns,
+                              .out_columns = 2};
+  bench.primitives.gather(*bench.stream, DType::f64, {&segment, 1});
+  EXPECT_EQ(bench.read(kept), (std::vector<double>{6, 8, 9, 11, 14, 13, 17, 16}));
+}
+
+TEST(ReferencePrimitives, FindsWhatIsNotFinite) {
+  Bench bench = reference_bench();
+  for (const double last : {1.0, std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+    const Tensor values = bench.tensor({3}, {0, -1e300, last});
+    EXPECT_EQ(bench.primitives.all_finite(*bench.stream, DType::f64, values.data, 3), last == 1.0);
+    EXPECT_TRUE(bench.primitives.all_finite(*bench.stream, DType::f64, values.data, 2));
+  }
+}
+
+class PrimitivesOnDevice : public ::testing::TestWithParam<DeviceKind> {
+ protected:
+  void SetUp() override {
+    auto device = open_test_device(GetParam());
+    if (device == nullptr) GTEST_SKIP() << "there is no device of kind " << name_of(GetParam());
+    bench_.emplace(std::move(device));
+  }
+
+  // What both compute, as doubles.
+  void expect_equal(const std::function<std::vector<double>(Bench&)>& compute, double bound) {
+    SCOPED_TRACE(fmt::format("SECATEUR_TEST_SEED={}", test_seed()));
+    EXPECT_LE(relative_error(compute(*bench_), compute(reference_)), bound);
+  }
+
+  Bench reference_ = reference_bench();
+  std::optional<Bench> bench_;
+};
+
+TEST_P(PrimitivesOnDevice, Redundancy) {
+  for (const auto kind :
+       {CorrelationKind::signed_mean, CorrelationKind::absolute_mean, CorrelationKind::squared_mean}) {
+    for (const std::int64_t channels : {1, 2, 7, 35, 64}) {
+      SCOPED_TRACE(channels);
+      std::vector<double> values = noise(3 * 6 * 5 * channels, 1);
+      // A ReLU's maps: half of the values zero, some maps zero altogether.
+      for (double& value : values) value = std::max(value, 0.0);
+      for (std::int64_t p = 0; p < 30; ++p) values[static_cast<std::size_t>(p * channels + channels / 2)] = 0;
+      expect_equal(
+          [&](Bench& bench) {
+            return bench.redundancy(kind, bench.tensor({3, 6, 5, channels}, values, 8), 2);
+          },
+          1e-6);
+    }
+  }
+}
+
+TEST_P(PrimitivesOnDevice, WeightUpdate) {
+  const std::vector<UpdateSegment> segments{{0, 1000, 5e-4}, {1024, 61, 0.0}};
+  for (const bool nesterov : {false, true}) {
+    expect_equal(
+        [&](Bench& bench) {
+          const Tensor weights = bench.tensor({1100}, noise(1100, 2));
+          const Tensor gradients = bench.tensor({1100}, noise(1100, 3));
+          const Tensor momentum = bench.tensor({1100}, noise(1100, 4));
+          bench.primitives.sgd_update(*bench.stream, bench.type, weights.data, gradients.data, momentum.data,
+                                      segments,
+                                      {.learning_rate = 0.1, .momentum = 0.9, .nesterov = nesterov});
+          std::vector<double> result = bench.read(weights);
+          const std::vector<double> velocities = bench.read(momentum);
+          result.insert(result.end(), velocities.begin(), velocities.end());
+          return result;
+        },
+        1e-6);
+  }
+}
+
+TEST_P(PrimitivesOnDevice, FilterNorms) {
+  for (const auto norm : {FilterNorm::l1, FilterNorm::l2, FilterNorm::max}) {
+    expect_equal(
+        [&](Bench& bench) {
+          std::vector<double> norms(35 + 3);
+          const std::vector<NormRequest> requests{
+              {.filters = bench.tensor({35, 3, 3, 61}, noise(35 * 9 * 61, 5)), .norms = norms.data()},
+              {.filters = bench.tensor({3, 7}, noise(21, 6)), .norms = norms.data() + 35}};
+          bench.primitives.filter_norms(*bench.stream, norm, requests);
+          return norms;
+        },
+        1e-12);
+  }
+}
+
+TEST_P(PrimitivesOnDevice, Add) {
+  for (const std::int64_t lanes : {1, 8}) {
+    expect_equal(
+        [&](Bench& bench) {
+          const Tensor a = bench.tensor({2, 3, 4, 35}, noise(840, 7), lanes);
+          const Tensor b = bench.tensor({2, 3, 4, 35}, noise(840, 8), lanes);
+          const Tensor sum = bench.tensor({2, 3, 4, 35}, noise(840, 9), lanes);
+          bench.primitives.add(*bench.stream, a, b, sum);
+          bench.primitives.add(*bench.stream, sum, b, sum);
+          return bench.read(sum);
+        },
+        1e-6);
+  }
+}
+
+std::string device_name(const ::testing::TestParamInfo<DeviceKind>& info) {
+  return std::string(name_of(info.param));
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, PrimitivesOnDevice, ::testing::Values(DeviceKind::cpu, DeviceKind::cuda),
+                         device_name);
+
+}  // namespace
+}  // namespace secateur::test
