@@ -81,7 +81,8 @@ std::vector<std::string> training_charts(const RunHistory& history) {
   for (const auto& [epoch, record] : history.epochs) {
     const auto x = static_cast<double>(epoch + 1);
     train.points.emplace_back(x, 100 * record.top1);
-    validation.points.emplace_back(x, 100 * record.validation_top1);
+    if (std::isfinite(record.validation_top1))
+      validation.points.emplace_back(x, 100 * record.validation_top1);
     loss.points.emplace_back(x, record.loss);
   }
   const std::vector<double> marks = removal_marks(history);
@@ -173,7 +174,7 @@ void write_run_report(const RunFolder& folder) {
   std::string facts;
   for (const auto& [key, value] : history.facts) facts += fmt::format("{}: {}\n", key, value);
   page.add_details("Machine and data", facts);
-  page.add_paragraph("Validation images steer; the test images were read once, for the figures above.");
+  page.add_paragraph("Validation images steer; the test images serve the figures above alone.");
   const std::string html = page.html();
   write_file_atomically(folder.report(), std::as_bytes(std::span(html)));
 }

@@ -2,6 +2,7 @@
 // no figure rests on the cost model alone.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "secateur/graph/channel_space.h"

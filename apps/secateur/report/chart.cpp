@@ -83,6 +83,7 @@ std::string y_grid(const Axes& axes) {
 std::string x_ticks(const Axes& axes) {
   std::string svg;
   for (const double tick : round_ticks(axes.x_range().low, axes.x_range().high, 8)) {
+    if (tick != std::round(tick)) continue;  // epochs and rounds are whole
     svg += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:g}</text>\n",
                        axes.x(tick), kHeight - kBottom + 16, tick);
   }

@@ -12,8 +12,10 @@ namespace secateur {
 // How multiply-adds and parameters of a pruned network are counted.
 //
 // - both_sides: input and output channels as they are (the truth, and the default).
-// - output_only: pruned output channels against the unpruned network's input channels (HRank's published figures).
-// - sfp: as SFP and FPGM publish: outputs shrink everywhere, inputs only where a convolution reads another one
+// - output_only: pruned output channels against the unpruned network's input channels (HRank's published
+// figures).
+// - sfp: as SFP and FPGM publish: outputs shrink everywhere, inputs only where a convolution reads another
+// one
 //   directly, with no join of branches between them (the second of each block, and the first after the stem).
 enum class CostCounting : std::uint8_t { both_sides, output_only, sfp };
 
