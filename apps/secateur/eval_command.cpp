@@ -15,6 +15,7 @@ int run_eval(RunOptions options, const std::filesystem::path& weights, const std
   require(part == "test" || part == "validation", "--part is test or validation, got '{}'", part);
   Session session(options.run);
   LoadedModel loaded = load_model(weights, session);
+  if (part == "test") options.data.validation = 0;  // the split does not matter there
   const RunData data = open_data(options, part == "validation" ? loaded.split() : std::nullopt);
   const auto source = part == "test" ? data.test_source() : data.validation_source();
   Evaluator evaluator(loaded.model, session.arena(), session.stream(), options.train.eval_batch,
