@@ -56,11 +56,10 @@ TEST_F(Program, TrainsPrunesAndVerifies) {
     EXPECT_TRUE(std::filesystem::exists(path("base") + "/" + file)) << file;
   }
   const std::string data = "--data synthetic --synthetic-train 400 --synthetic-test 100 ";
-  const Outcome pruned =
-      run("prune --weights " + path("base/model.h5") + " " + data +
-          "--budget 0.6 --rounds 2 --round-to 1 --train-epochs 0 --finetune-epochs 1 "
-          "--sample-images 32 --fallback no --out " +
-          path("pruned"));
+  const Outcome pruned = run("prune --weights " + path("base/model.h5") + " " + data +
+                             "--budget 0.6 --rounds 2 --round-to 1 --train-epochs 0 --finetune-epochs 1 "
+                             "--sample-images 32 --fallback no --out " +
+                             path("pruned"));
   ASSERT_EQ(pruned.code, 0) << pruned.text;
   EXPECT_NE(pruned.text.find("(met)"), std::string::npos) << pruned.text;
 
