@@ -23,6 +23,8 @@ struct PruneArguments {
   bool resume = false;
   bool steer_by_seen = false;  // allow steering by images that the base was trained on
 };
+// Settles what follows from other options, so that the stored recipe says all of it.
+void complete_prune_options(RunOptions& options, const OptionFlags& flags);
 int run_prune(RunOptions options, const OptionFlags& flags, const PruneArguments& arguments);
 
 int run_eval(RunOptions options, const std::filesystem::path& weights, const std::string& part, bool json);
@@ -38,7 +40,8 @@ int run_inspect(RunOptions options, const InspectArguments& arguments);
 int run_data_fetch(const std::string& name, const std::filesystem::path& directory);
 int run_data_info(RunOptions options);
 
-int run_demo(RunOptions options, OptionFlags& flags);
+// Fills in the demo's own settings first, where none were given.
+int run_demo(RunOptions& options, OptionFlags& flags);
 
 int run_doctor();
 int run_version();

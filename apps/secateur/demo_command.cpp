@@ -35,10 +35,11 @@ void fill_in_demo_settings(RunOptions& options, const OptionFlags& flags) {
 
 }  // namespace
 
-int run_demo(RunOptions options, OptionFlags& flags) {
+int run_demo(RunOptions& options, OptionFlags& flags) {
   const auto start = std::chrono::steady_clock::now();
   if (!options.data.directory.empty() && !flags.given("data.name")) options.data.name = "cifar10";
   fill_in_demo_settings(options, flags);
+  complete_prune_options(options, flags);
   const std::filesystem::path folder = options.run.out;
   // A demo starts afresh: what an earlier one left is replaced.
   for (const char* part : {"base", "pruned"}) std::filesystem::remove_all(folder / part);

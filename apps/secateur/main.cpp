@@ -96,6 +96,7 @@ class CommandLine {
     command.callback([this, &flags] {
       action_ = [this, &flags] {
         flags.apply();
+        complete_prune_options(options_, flags);
         return run_prune(options_, flags, prune_);
       };
     });

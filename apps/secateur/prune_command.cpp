@@ -31,6 +31,7 @@ class PruneRun {
       : options_(options),
         toml_(toml),
         folder_(folder),
+        weights_(arguments.weights),
         session_(options.run),
         loaded_(load_model(arguments.resume ? folder.checkpoint() : arguments.weights, session_)),
         base_(Graph::load(StateReader(loaded_.tree).scope(arguments.resume ? "base_graph" : "model/graph"))),
@@ -76,8 +77,9 @@ class PruneRun {
   void run(bool resumed) {
     announce(resumed);
     if (!resumed) {
+      // Before the first checkpoint: a run that can be resumed has its measurement of the base.
+      measure("before", weights_);
       save(folder_.checkpoint());
-      measure("before", folder_.checkpoint());
     }
     const LoopResult result = loop_.run([this] { save(folder_.checkpoint()); });
     log_widths();
@@ -159,6 +161,7 @@ class PruneRun {
   const RunOptions& options_;
   std::string toml_;
   const RunFolder& folder_;
+  std::filesystem::path weights_;
   Session session_;
   LoadedModel loaded_;
   Graph base_;
@@ -178,15 +181,18 @@ class PruneRun {
 
 }  // namespace
 
-int run_prune(RunOptions options, const OptionFlags& flags, const PruneArguments& arguments) {
-  require(arguments.resume || !arguments.weights.empty(), "--weights names the trained network to prune");
+void complete_prune_options(RunOptions& options, const OptionFlags& flags) {
   // A budget that was asked for is a budget to meet.
   if (flags.given("prune.budget") && !flags.given("prune.width-mode"))
     options.prune.width.mode = WidthMode::target;
   // Widths that a processor or GPU runs fast, unless others are asked for (the paper's experiments: 1).
-  if (!flags.given("prune.round-to")) options.prune.width.round_to = 8;
-  if (!flags.given("prune.min-channels"))
-    options.prune.width.min_channels = std::max<std::int64_t>(1, options.prune.width.round_to);
+  WidthOptions& width = options.prune.width;
+  if (!flags.given("prune.round-to")) width.round_to = 8;
+  if (!flags.given("prune.min-channels")) width.min_channels = width.round_to;
+}
+
+int run_prune(RunOptions options, const OptionFlags& flags, const PruneArguments& arguments) {
+  require(arguments.resume || !arguments.weights.empty(), "--weights names the trained network to prune");
   options.prune.seed = options.run.seed;
   if (options.run.out.empty()) options.run.out = "runs/pruned";
   if (arguments.dry_run) {
