@@ -7,6 +7,7 @@
 
 #include "secateur/option_flags.h"
 #include "secateur/run_options.h"
+#include "secateur/session.h"
 #include "secateur/train/trainer.h"
 
 namespace secateur::app {
@@ -14,18 +15,21 @@ namespace secateur::app {
 // The trainer's settings for a run.
 [[nodiscard]] TrainerOptions trainer_options(const RunOptions& options, Precision precision);
 
-// `toml` is the merged recipe, stored with the run.
-int run_train(RunOptions options, const std::string& toml, bool resume);
+// Trains in `folder`. `toml` is the merged recipe, stored with the run.
+int run_train(const RunOptions& options, const std::string& toml, const RunFolder& folder, bool resume);
 
 struct PruneArguments {
   std::filesystem::path weights;  // the base; empty with resume
-  bool dry_run = false;
   bool resume = false;
   bool steer_by_seen = false;  // allow steering by images that the base was trained on
 };
 // Settles what follows from other options, so that the stored recipe says all of it.
 void complete_prune_options(RunOptions& options, const OptionFlags& flags);
-int run_prune(RunOptions options, const OptionFlags& flags, const PruneArguments& arguments);
+// Prunes in `folder`; `toml` as above.
+int run_prune(const RunOptions& options, const std::string& toml, const RunFolder& folder,
+              const PruneArguments& arguments);
+// Prints the plan of the first round.
+int run_prune_preview(const RunOptions& options, const std::string& toml, const PruneArguments& arguments);
 
 int run_eval(RunOptions options, const std::filesystem::path& weights, const std::string& part, bool json);
 
@@ -38,7 +42,7 @@ struct InspectArguments {
 int run_inspect(RunOptions options, const InspectArguments& arguments);
 
 int run_data_fetch(const std::string& name, const std::filesystem::path& directory);
-int run_data_info(RunOptions options);
+int run_data_info(const RunOptions& options);
 
 // Fills in the demo's own settings first, where none were given.
 int run_demo(RunOptions& options, OptionFlags& flags);

@@ -16,7 +16,7 @@ int run_data_fetch(const std::string& name, const std::filesystem::path& directo
   return 0;
 }
 
-int run_data_info(RunOptions options) {
+int run_data_info(const RunOptions& options) {
   const RunData data = open_data(options, std::nullopt);
   const data::ImageSet& set = data.training;
   const MapShape shape = set.image_shape();

@@ -45,16 +45,14 @@ int run_demo(RunOptions& options, OptionFlags& flags) {
   for (const char* part : {"base", "pruned"}) std::filesystem::remove_all(folder / part);
 
   fmt::print("1. Training {} on {}\n", options.model.name, options.data.name);
-  RunOptions training = options;
-  training.run.out = (folder / "base").string();
-  if (const int code = run_train(training, flags.toml(), false); code != 0) return code;
+  const RunFolder base(folder / "base", false);
+  if (const int code = run_train(options, flags.toml(), base, false); code != 0) return code;
 
   fmt::print("\n2. Pruning it to {} of its multiply-adds in {} rounds\n",
              percent(options.prune.budget.fraction, 0), options.prune.rounds);
-  RunOptions pruning = options;
-  pruning.run.out = (folder / "pruned").string();
-  const PruneArguments arguments{.weights = folder / "base" / "model.h5"};
-  if (const int code = run_prune(pruning, flags, arguments); code != 0) return code;
+  const PruneArguments arguments{.weights = base.model()};
+  const RunFolder pruned(folder / "pruned", false);
+  if (const int code = run_prune(options, flags.toml(), pruned, arguments); code != 0) return code;
 
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   fmt::print(
@@ -63,8 +61,8 @@ int run_demo(RunOptions& options, OptionFlags& flags) {
       "  secateur inspect --verify {}         removed equals masked\n"
       "  secateur data fetch cifar10          real data; then: secateur train --model resnet20 --data "
       "cifar10\n",
-      duration_text(elapsed.count()), (folder / "pruned" / "report.html").string(),
-      (folder / "pruned" / "model.h5").string(), (folder / "pruned" / "model.h5").string());
+      duration_text(elapsed.count()), pruned.report().string(), pruned.model().string(),
+      pruned.model().string());
   return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "secateur/core/names.h"
 #include "secateur/option_flags.h"
 #include "secateur/progress.h"
+#include "secateur/run_lifecycle.h"
 
 namespace secateur::app {
 namespace {
@@ -80,7 +81,9 @@ class CommandLine {
     command.callback([this, &flags] {
       action_ = [this, &flags] {
         flags.apply();
-        return run_train(options_, flags.toml(), resume_);
+        const RunFolder folder = begin_run(
+            options_, flags, resume_, fmt::format("runs/{}-{}", options_.model.name, options_.data.name));
+        return run_train(options_, flags.toml(), folder, resume_);
       };
     });
   }
@@ -89,15 +92,20 @@ class CommandLine {
     CLI::App& command = word("prune", "Prune a trained network in rounds, fine-tuning after each");
     OptionFlags& flags = flags_of(command, {.data = true, .train = true, .prune = true});
     command.add_option("--weights", prune_.weights, "The trained network to prune")->type_name("FILE");
-    command.add_flag("--dry-run", prune_.dry_run, "Print the first round's plan and stop");
+    command.add_flag("--dry-run", dry_run_, "Print the first round's plan and stop");
     command.add_flag("--resume", prune_.resume, "Go on from the last checkpoint in --out");
     command.add_flag("--steer-by-seen", prune_.steer_by_seen,
                      "Allow steering by images that the base was trained on; the report says so");
     command.callback([this, &flags] {
       action_ = [this, &flags] {
         flags.apply();
+        if (dry_run_) {
+          complete_prune_options(options_, flags);
+          return run_prune_preview(options_, flags.toml(), prune_);
+        }
+        const RunFolder folder = begin_run(options_, flags, prune_.resume, "runs/pruned");
         complete_prune_options(options_, flags);
-        return run_prune(options_, flags, prune_);
+        return run_prune(options_, flags.toml(), folder, prune_);
       };
     });
   }
@@ -207,6 +215,7 @@ class CommandLine {
   std::string data_name_;
   std::string part_ = "test";
   bool resume_ = false;
+  bool dry_run_ = false;
   bool json_ = false;
 };
 

@@ -64,12 +64,18 @@ OptionFlags::OptionFlags(CLI::App& command, RunOptions& options, Sections sectio
   }
 }
 
+void OptionFlags::take(const Recipe& recipe) {
+  list_->apply(recipe);
+  for (const auto& [key, entry] : recipe.entries()) given_.push_back(key);
+}
+
+void OptionFlags::apply(const Recipe& first) {
+  take(first);
+  apply();
+}
+
 void OptionFlags::apply() {
-  if (!recipe_file_.empty()) {
-    const Recipe recipe = Recipe::from_file(recipe_file_);
-    list_->apply(recipe);
-    for (const auto& [key, entry] : recipe.entries()) given_.push_back(key);
-  }
+  if (!recipe_file_.empty()) take(Recipe::from_file(recipe_file_));
   for (const auto& flag : flags_) {
     if (!flag->given) continue;
     list_->set(flag->key,

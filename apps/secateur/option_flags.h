@@ -9,7 +9,7 @@
 
 #include "secateur/run_options.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's own name
 class App;
 }  // namespace CLI
 
@@ -31,8 +31,10 @@ class OptionFlags {
   // Applies the recipe file, then the flags, to the options. Throws Error that names the key or flag, what
   // was expected and what came, and for unknown keys the nearest one.
   void apply();
+  // The same with a recipe that comes before both.
+  void apply(const Recipe& first);
 
-  // Keys that the recipe or a flag gave, so that a command can tell a choice from a default.
+  // Keys that a recipe or a flag gave, so that a command can tell a choice from a default.
   [[nodiscard]] bool given(const std::string& key) const;
   // The merged options as TOML.
   [[nodiscard]] std::string toml() const { return list_->to_recipe().to_toml(); }
@@ -45,6 +47,8 @@ class OptionFlags {
     std::string text;
     bool given = false;
   };
+
+  void take(const Recipe& recipe);
 
   std::unique_ptr<OptionList> list_;
   std::vector<std::unique_ptr<Flag>> flags_;

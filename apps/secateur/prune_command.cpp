@@ -16,7 +16,7 @@
 #include "secateur/prune/plan_table.h"
 #include "secateur/prune/pruning_loop.h"
 #include "secateur/prune_narrator.h"
-#include "secateur/run_report.h"
+#include "secateur/run_lifecycle.h"
 #include "secateur/session.h"
 #include "secateur/text.h"
 
@@ -69,9 +69,9 @@ class PruneRun {
   }
 
   void print_plan() {
-    const PlannedRound planned = loop_.preview();
+    const PruningLoop::Preview preview = loop_.preview();
     fmt::print("round 1 would remove (nothing is changed by --dry-run):\n{}",
-               plan_table(loaded_.model.graph(), planned, loop_.scores()).to_text());
+               plan_table(loaded_.model.graph(), preview.planned, preview.scores).to_text());
   }
 
   void run(bool resumed) {
@@ -182,6 +182,7 @@ class PruneRun {
 }  // namespace
 
 void complete_prune_options(RunOptions& options, const OptionFlags& flags) {
+  options.prune.seed = options.run.seed;
   // A budget that was asked for is a budget to meet.
   if (flags.given("prune.budget") && !flags.given("prune.width-mode"))
     options.prune.width.mode = WidthMode::target;
@@ -191,30 +192,26 @@ void complete_prune_options(RunOptions& options, const OptionFlags& flags) {
   if (!flags.given("prune.min-channels")) width.min_channels = width.round_to;
 }
 
-int run_prune(RunOptions options, const OptionFlags& flags, const PruneArguments& arguments) {
+int run_prune(const RunOptions& options, const std::string& toml, const RunFolder& folder,
+              const PruneArguments& arguments) {
   require(arguments.resume || !arguments.weights.empty(), "--weights names the trained network to prune");
-  options.prune.seed = options.run.seed;
-  if (options.run.out.empty()) options.run.out = "runs/pruned";
-  if (arguments.dry_run) {
-    const RunFolder scratch(
-        std::filesystem::temp_directory_path() / fmt::format("secateur-dry-run-{}", ::getpid()), false);
-    PruneRun(options, flags.toml(), scratch, arguments).print_plan();
-    std::filesystem::remove_all(scratch.path());
-    return 0;
-  }
-  const RunFolder folder(options.run.out, arguments.resume);
-  folder.write_recipe(flags.toml());
-  try {
-    PruneRun(options, flags.toml(), folder, arguments).run(arguments.resume);
-  } catch (const Interrupted&) {
-    fmt::print(
-        "\nstopped; what was done up to the last checkpoint is kept. Go on with: secateur prune --recipe {} "
-        "--out {} --resume\n",
-        folder.file("recipe.toml").string(), folder.path().string());
-    return 130;
-  }
-  write_run_report(folder);
-  fmt::print("model:  {}\nreport: {}\n", folder.model().string(), folder.report().string());
+  folder.write_recipe(toml);
+  return finish_run(folder, "prune",
+                    [&] { PruneRun(options, toml, folder, arguments).run(arguments.resume); });
+}
+
+int run_prune_preview(const RunOptions& options, const std::string& toml, const PruneArguments& arguments) {
+  require(!arguments.weights.empty(), "--weights names the trained network to prune");
+  struct Scratch {
+    ~Scratch() {
+      std::error_code ignored;
+      std::filesystem::remove_all(path, ignored);
+    }
+    std::filesystem::path path =
+        std::filesystem::temp_directory_path() / fmt::format("secateur-dry-run-{}", ::getpid());
+  } scratch;
+  const RunFolder folder(scratch.path, false);
+  PruneRun(options, toml, folder, arguments).print_plan();
   return 0;
 }
 

@@ -62,8 +62,10 @@ std::unique_ptr<BatchSource> RunData::test_source() const {
 
 RunData open_data(const RunOptions& options, const std::optional<data::TrainValidationSplit>& stored) {
   const DataOptions& o = options.data;
+  const auto directory =
+      o.directory.empty() ? std::nullopt : std::optional<std::filesystem::path>(o.directory);
   data::DataSets sets = data::open_dataset(
-      o.name, o.directory,
+      o.name, directory,
       {.train_size = o.synthetic_train, .test_size = o.synthetic_test, .seed = options.run.seed});
   const data::ImageSet all = limited(sets.train, o.train_limit);
   data::TrainValidationSplit split =
@@ -89,6 +91,11 @@ RunFolder::RunFolder(std::filesystem::path folder, bool resume) : folder_(std::m
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
   require(!error, "cannot make the folder '{}': {}", folder_.string(), error.message());
+}
+
+Recipe RunFolder::stored_recipe() const {
+  const StateTree tree = read_checkpoint(checkpoint());
+  return Recipe::from_text(StateReader(tree).get<std::string>("recipe"), checkpoint().string());
 }
 
 void RunFolder::write_recipe(const std::string& toml) const {

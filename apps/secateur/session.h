@@ -9,6 +9,7 @@
 
 #include "secateur/data/dataset.h"
 #include "secateur/data/split.h"
+#include "secateur/io/recipe.h"
 #include "secateur/io/run_log.h"
 #include "secateur/run_options.h"
 #include "secateur/runtime/model.h"
@@ -67,6 +68,8 @@ class RunFolder {
   [[nodiscard]] std::filesystem::path log() const { return file("run.jsonl"); }
   [[nodiscard]] std::filesystem::path report() const { return file("report.html"); }
   [[nodiscard]] const std::filesystem::path& path() const { return folder_; }
+  // The options that the run was started with, from its last checkpoint.
+  [[nodiscard]] Recipe stored_recipe() const;
   void write_recipe(const std::string& toml) const;
 
  private:

@@ -8,7 +8,7 @@
 #include "secateur/graph/cost.h"
 #include "secateur/io/checkpoint.h"
 #include "secateur/progress.h"
-#include "secateur/run_report.h"
+#include "secateur/run_lifecycle.h"
 #include "secateur/session.h"
 #include "secateur/text.h"
 #include "secateur/train/trainer.h"
@@ -57,7 +57,7 @@ class TrainRun {
     }
   }
 
-  Evaluation run() {
+  void run() {
     announce();
     const LrPhase phase{find_lr_schedule(options_.train.schedule), options_.train.learning_rate,
                         static_cast<double>(options_.train.epochs), options_.train.warmup_epochs};
@@ -76,7 +76,6 @@ class TrainRun {
                           {"samples", test.samples}});
     progress_.say(fmt::format("test: top-1 {}, top-5 {}, loss {:.4f} on {} images", percent(test.top1),
                               percent(test.top5), test.loss, grouped(test.samples)));
-    return test;
   }
 
  private:
@@ -159,23 +158,9 @@ class TrainRun {
 
 }  // namespace
 
-int run_train(RunOptions options, const std::string& toml, bool resume) {
-  if (options.run.out.empty())
-    options.run.out = fmt::format("runs/{}-{}", options.model.name, options.data.name);
-  const RunFolder folder(options.run.out, resume);
+int run_train(const RunOptions& options, const std::string& toml, const RunFolder& folder, bool resume) {
   folder.write_recipe(toml);
-  try {
-    static_cast<void>(TrainRun(options, toml, folder, resume).run());
-  } catch (const Interrupted&) {
-    fmt::print(
-        "\nstopped; what was done up to the last checkpoint is kept. Go on with: secateur train --recipe {} "
-        "--out {} --resume\n",
-        folder.file("recipe.toml").string(), folder.path().string());
-    return 130;
-  }
-  write_run_report(folder);
-  fmt::print("model:  {}\nreport: {}\n", folder.model().string(), folder.report().string());
-  return 0;
+  return finish_run(folder, "train", [&] { TrainRun(options, toml, folder, resume).run(); });
 }
 
 }  // namespace secateur::app

@@ -61,15 +61,16 @@ LoopResult PruningLoop::run(const std::function<void()>& checkpoint) {
   return reached;
 }
 
-PlannedRound PruningLoop::preview() {
+PruningLoop::Preview PruningLoop::preview() {
   const std::int64_t round = (s_.round + options_.frequency - 1) / options_.frequency * options_.frequency;
   const Weights weights = controller_.weights(round);
-  const std::vector<SpaceScores> spaces = backend_.score({weights.alpha, weights.beta, round, options_.seed});
+  std::vector<SpaceScores> spaces = backend_.score({weights.alpha, weights.beta, round, options_.seed});
   if (options_.width.mode == WidthMode::target) {
     const BudgetGoal aim = goal();
     require_feasible(feasible_range(tracker_, spaces, aim.cost_of), aim.cost, budgeted(backend_.base_cost()));
   }
-  return plan_round(options_, tracker_, spaces, round, 0, goal());
+  PlannedRound planned = plan_round(options_, tracker_, spaces, round, 0, goal());
+  return {std::move(planned), std::move(spaces)};
 }
 
 void PruningLoop::begin() {

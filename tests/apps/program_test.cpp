@@ -28,9 +28,10 @@ class Program : public ::testing::Test {
 
   [[nodiscard]] std::string path(const std::string& name) const { return (folder_ / name).string(); }
 
-  [[nodiscard]] Outcome run(const std::string& arguments) const {
+  [[nodiscard]] Outcome run(const std::string& arguments, const std::string& environment = "") const {
     const std::string log = path("output.txt");
-    const std::string command = std::string(test::kProgram) + " " + arguments + " > " + log + " 2>&1";
+    const std::string command =
+        environment + " " + std::string(test::kProgram) + " " + arguments + " > " + log + " 2>&1";
     const int status =
         std::system(command.c_str());  // NOLINT(cert-env33-c): the shell redirects, arguments are ours
     std::ifstream file(log);
@@ -86,6 +87,26 @@ TEST_F(Program, AnImpossibleBudgetIsRefusedBeforehand) {
       " --data synthetic --synthetic-train 400 --synthetic-test 100 --budget 0.0001 --out " + path("pruned"));
   EXPECT_EQ(refused.code, 1);
   EXPECT_NE(refused.text.find("error:"), std::string::npos) << refused.text;
+}
+
+TEST_F(Program, ADryRunPrintsThePlanAndLeavesNothing) {
+  ASSERT_EQ(train("base").code, 0);
+  const Outcome planned = run("prune --weights " + path("base/model.h5") +
+                              " --data synthetic --synthetic-train 400 --synthetic-test 100 --budget 0.5 "
+                              "--sample-images 32 --dry-run --out " +
+                              path("pruned"));
+  EXPECT_EQ(planned.code, 0) << planned.text;
+  EXPECT_NE(planned.text.find("layer3.0.conv1"), std::string::npos) << planned.text;
+  EXPECT_FALSE(std::filesystem::exists(path("pruned")));
+}
+
+TEST_F(Program, DataIsLookedForWhereTheEnvironmentSays) {
+  const Outcome named = run("data info --data cifar10", "SECATEUR_DATA=" + path("nowhere"));
+  EXPECT_EQ(named.code, 1);
+  EXPECT_NE(named.text.find(path("nowhere")), std::string::npos) << named.text;
+  const Outcome unnamed = run("data info --data cifar10", "SECATEUR_DATA=");
+  EXPECT_EQ(unnamed.code, 1);
+  EXPECT_NE(unnamed.text.find("--data-dir"), std::string::npos) << unnamed.text;
 }
 
 TEST_F(Program, MistakesAreNamed) {

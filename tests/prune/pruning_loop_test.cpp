@@ -318,8 +318,9 @@ TEST(PruningLoop, ABudgetThatTheAccuracyForbidsEndsAfterTwoSkippedRounds) {
 
 TEST(PruningLoop, PreviewChangesNothing) {
   ScriptedRun run(options_of_test(), {0.9});
-  const PlannedRound planned = run.loop.preview();
-  EXPECT_EQ(planned.steps[0].after, 48);
+  const PruningLoop::Preview preview = run.loop.preview();
+  EXPECT_EQ(preview.planned.steps[0].after, 48);
+  EXPECT_EQ(preview.scores.size(), preview.planned.steps.size());
   EXPECT_EQ(run.backend.widths, (std::vector<std::int64_t>{64, 64}));
   EXPECT_EQ(run.backend.epochs, 0);
   run.loop.run([] {});

@@ -36,7 +36,7 @@ struct OpResult {
 // near zero) the output gradient is zero, so that rounding cannot flip a gradient.
 [[nodiscard]] OpData make_data(const OpCase& op_case, std::uint64_t seed, Precision precision);
 
-// Seed of this process: SECATEUR_TEST_SEED, or the clock. Tests print it where they fail.
+// Seed of this process: SECATEUR_TEST_SEED, or 1. Tests print it where they fail.
 [[nodiscard]] std::uint64_t test_seed();
 
 // A device to test, or nothing where there is none of its kind.

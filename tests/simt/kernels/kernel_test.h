@@ -16,7 +16,7 @@
 
 namespace secateur::kernels::test {
 
-// Seed of this run: SECATEUR_TEST_SEED, or the clock's. Printed once.
+// Seed of this run: SECATEUR_TEST_SEED, or 1.
 std::uint64_t run_seed();
 
 // Random numbers for one use; each call site gets its own sequence from the run's seed.
@@ -80,8 +80,10 @@ class Array {
 };
 
 // ||out - reference|| / ||reference||; infinite where a value is not finite or the sizes differ. Where the
-// reference is all zeros, the plain norm of the difference.
-double relative_error(const std::vector<double>& out, const std::vector<double>& reference);
+// reference is all zeros, the plain norm of the difference. Where results are sums whose terms may cancel, `terms`
+// are the sizes that rounding goes by, and the larger norm counts.
+double relative_error(const std::vector<double>& out, const std::vector<double>& reference,
+                      const std::vector<double>& terms = {});
 
 // A relative error that the rounding of stored results to the type explains, and not much more.
 double storage_tolerance(DType type);

@@ -29,9 +29,8 @@ class Error : public std::runtime_error {
 template <class... Args>
 struct LocatedFormat {
   template <class String>
-  consteval LocatedFormat(
-      const String& text,  // NOLINT(google-explicit-constructor): the call site is a literal
-      std::source_location location = std::source_location::current())
+  // Implicit, since call sites pass a literal. NOLINTNEXTLINE(google-explicit-constructor)
+  consteval LocatedFormat(const String& text, std::source_location location = std::source_location::current())
       : format(text), where(location) {}
 
   fmt::format_string<Args...> format;

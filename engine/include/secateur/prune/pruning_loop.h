@@ -61,8 +61,13 @@ class PruningLoop {
   // when a budget is not met.
   LoopResult run(const std::function<void()>& checkpoint);
 
-  // The plan of the next round as the network is now: nothing is trained or changed.
-  [[nodiscard]] PlannedRound preview();
+  // The plan of the next round as the network is now, and the scores it follows from: nothing is trained or
+  // changed.
+  struct Preview {
+    PlannedRound planned;
+    std::vector<SpaceScores> scores;
+  };
+  [[nodiscard]] Preview preview();
 
   [[nodiscard]] LoopPhase phase() const { return s_.phase; }
   [[nodiscard]] std::int64_t round() const { return s_.round; }
