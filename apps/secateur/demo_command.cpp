@@ -22,7 +22,8 @@ void fill_in_demo_settings(RunOptions& options, const OptionFlags& flags) {
   if (options.data.name != "synthetic")
     preset("data.train-limit", options.data.train_limit, std::int64_t{6000});
   preset("train.epochs", options.train.epochs, std::int64_t{8});
-  preset("train.learning-rate", options.train.learning_rate, 0.1);
+  preset("train.learning-rate", options.train.learning_rate, 0.2);
+  preset("train.nesterov", options.train.nesterov, true);
   preset("train.schedule", options.train.schedule, "onecycle");
   preset("train.batch", options.train.batch, std::int64_t{64});
   preset("prune.rounds", options.prune.rounds, std::int64_t{3});
