@@ -33,7 +33,7 @@ Graph build_vgg(std::int64_t depth, const BuildOptions& options) {
     x = graph.add("fc1", "linear", {x}, {{"out_features", options.head}});
     x = graph.add("fc1.relu", "relu", {x});
   }
-  graph.add("fc", "linear", {x}, {{"out_features", options.num_classes}});
+  add_classifier(graph, x, options);
   return graph;
 }
 

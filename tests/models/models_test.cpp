@@ -36,6 +36,26 @@ TEST(Models, ResNet) {
   EXPECT_EQ(cost("resnet20").macs - cost("resnet20", option_a).macs, 16 * 16 * 16 * 32 + 8 * 8 * 32 * 64);
 }
 
+// He et al. 2016, Table 1, as torchvision builds them: the stride of a bottleneck on its 3x3 convolution.
+TEST(Models, ResNetForImageNet) {
+  EXPECT_EQ(cost("resnet18").parameters, 11'689'512);
+  EXPECT_EQ(cost("resnet34").parameters, 21'797'672);
+  EXPECT_EQ(cost("resnet50").parameters, 25'557'032);
+  EXPECT_EQ(cost("resnet101").parameters, 44'549'160);
+  EXPECT_NEAR(static_cast<double>(cost("resnet18").macs), 1.814e9, 0.001e9);
+  EXPECT_NEAR(static_cast<double>(cost("resnet50").macs), 4.089e9, 0.001e9);
+  // At 32x32 the map before the mean is 1x1.
+  const Graph small = models::build("resnet18", {.num_classes = 10, .image = MapShape{32, 32, 3}});
+  EXPECT_EQ(small.shape(small.find("layer4.1.relu2")).height, 1);
+  EXPECT_THROW(static_cast<void>(models::build("resnet18", {.image = MapShape{16, 16, 3}})), Error);
+}
+
+TEST(Models, BottlenecksHaveATrunkAndTwoInnerSpaces) {
+  const ChannelSpaces spaces(models::build("resnet50"));
+  // The stem, two inner convolutions in each of 16 blocks, four trunks, the classifier.
+  EXPECT_EQ(spaces.spaces().size(), 1U + 2 * 16 + 4 + 1);
+}
+
 // Li et al. 2017, VGG-16-A: half of the first layer and of every convolution with 512 channels.
 TEST(Models, CutOfLi) {
   for (const std::int64_t head : {std::int64_t{0}, std::int64_t{512}}) {
