@@ -127,7 +127,8 @@ cuda_parts() {
     return
   fi
   build_part cuda || return 0
-  shared="$(comm -12 <(ctest_names cpu) <(ctest_names cuda) | paste -sd '|')"
+  # The executor's programs know nothing of the preset.
+  shared="$(comm -12 <(ctest_names cpu) <(ctest_names cuda) | grep -v '^simt_' | paste -sd '|')"
   only_there="$(comm -13 <(ctest_names cpu) <(ctest_names cuda) | paste -sd '|')"
   if [[ -n $shared ]]; then
     ctest_part cuda "tests with a GPU" "unit and kernel tests" '' '' '*cuda*:*Cuda*:*CUDA*:*Gpu*:*gpu*' "^($shared)\$"
