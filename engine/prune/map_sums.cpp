@@ -79,6 +79,10 @@ MapSums::MapSums(Device& device, Stream& stream, const ScorerOptions& options, C
     const auto width = static_cast<std::size_t>(space.width);
     if (pairwise_) slots.pairwise.assign(width * width, 0.0);
     if (needs_.gradients) slots.taylor.assign(width, 0.0);
+    if (needs_.activations) {
+      slots.zeros.assign(width, 0.0);
+      slots.means.assign(width, 0.0);
+    }
   }
   for (const TapView& view : views_) ++slots_[view.space].taps;
   sums_ = Slab(device_, 2 * slot_count_ * size_of(DType::f64));
@@ -118,6 +122,7 @@ void MapSums::add(Program& program, std::int64_t images) {
       add_redundancy(view, members, images);
       if (pairwise_) add_pairwise(view, members, images);
     }
+    if (needs_.activations) add_activations(view, members_of(view, maps), images);
     if (needs_.gradients) add_taylor(view, maps, program.tap_gradient(view.program_tap), images);
   }
 }
@@ -146,6 +151,20 @@ void MapSums::add_pairwise(const TapView& view, const Tensor& maps, std::int64_t
       }
     }
     for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += reduced_correlation(kind_, rho[i]);
+  }
+}
+
+void MapSums::add_activations(const TapView& view, const Tensor& maps, std::int64_t images) {
+  const std::vector<double> values = host_values(maps, stream_);
+  const std::int64_t positions = maps.shape[1] * maps.shape[2];
+  const std::int64_t channels = maps.channels();
+  Slots& slots = slots_[view.space];
+  for (std::int64_t row = 0; row < images * positions; ++row) {
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const double value = values[static_cast<std::size_t>(row * channels + c)];
+      slots.zeros[static_cast<std::size_t>(c)] += (value == 0 ? 1.0 : 0.0) / static_cast<double>(positions);
+      slots.means[static_cast<std::size_t>(c)] += value / static_cast<double>(positions);
+    }
   }
 }
 
@@ -188,6 +207,8 @@ void MapSums::finish(std::int64_t images, std::vector<SpaceStatistics>& spaces) 
     }
     for (const double sum : slots.pairwise) space.pairwise.push_back(sum / maps);
     for (const double sum : slots.taylor) space.taylor.push_back(sum / maps);
+    for (const double sum : slots.zeros) space.zero_fraction.push_back(sum / maps);
+    for (const double sum : slots.means) space.mean_activation.push_back(sum / maps);
   }
 }
 

@@ -37,10 +37,13 @@ class MapSums {
     std::int64_t offset = 0;  // doubles from the start of either sum
     std::vector<double> pairwise;
     std::vector<double> taylor;
+    std::vector<double> zeros;  // parts, and means, of each map; summed
+    std::vector<double> means;
   };
   [[nodiscard]] Tensor members_of(const TapView& view, const Tensor& maps);
   void add_redundancy(const TapView& view, const Tensor& maps, std::int64_t images);
   void add_pairwise(const TapView& view, const Tensor& maps, std::int64_t images);
+  void add_activations(const TapView& view, const Tensor& maps, std::int64_t images);
   void add_taylor(const TapView& view, const Tensor& maps, const Tensor& gradients, std::int64_t images);
 
   Device& device_;

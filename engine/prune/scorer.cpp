@@ -69,12 +69,13 @@ std::vector<SpaceStatistics> Scorer::measure(std::span<const std::int64_t> space
     s.width = space.width;
     s.groups = space.groups;
     for (const SpaceProducer& producer : space.producers) {
-      s.producers.push_back({model_.graph().node(producer.node).name, 0, {}, {}});
+      s.producers.emplace_back().node = model_.graph().node(producer.node).name;
     }
   }
   if (needs.filter_norms) measure_filters(all, statistics);
+  if (needs.filters) read_filters(all, statistics);
   if (needs.norm_scales) measure_norm_scales(all, statistics);
-  if (needs.redundancy || needs.gradients) {
+  if (needs.redundancy || needs.gradients || needs.activations) {
     measure_maps(all, needs, pairwise && needs.redundancy, sample, round, statistics);
   }
   return statistics;
@@ -110,6 +111,23 @@ void Scorer::measure_filters(const ChannelSpaces& spaces, std::vector<SpaceStati
   for (const Row& row : rows) {
     row.target->l1 = gathered(row.l1, row.producer->channels);
     row.target->l2 = gathered(row.l2, row.producer->channels);
+  }
+}
+
+void Scorer::read_filters(const ChannelSpaces& spaces, std::vector<SpaceStatistics>& statistics) {
+  for (SpaceStatistics& s : statistics) {
+    const ChannelSpace& space = spaces.space(s.space);
+    for (std::size_t p = 0; p < space.producers.size(); ++p) {
+      const std::int64_t parameter = weight_of(model_, space.producers[p].node);
+      const std::vector<double> all = model_.read(parameter, stream_);
+      const Tensor weights = model_.value(parameter);
+      FilterStatistics& target = s.producers[p];
+      target.weights_per_filter = weights.count() / weights.shape[0];
+      for (const std::int64_t channel : space.producers[p].channels) {
+        const auto first = all.begin() + channel * target.weights_per_filter;
+        target.weights.insert(target.weights.end(), first, first + target.weights_per_filter);
+      }
+    }
   }
 }
 

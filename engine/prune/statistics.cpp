@@ -15,6 +15,17 @@ std::vector<double> picked(const std::vector<double>& values, const std::vector<
   return result;
 }
 
+std::vector<double> picked_rows(const std::vector<double>& values, std::int64_t length,
+                                const std::vector<std::int64_t>& rows) {
+  std::vector<double> result;
+  if (values.empty()) return result;
+  for (const std::int64_t row : rows) {
+    const auto first = values.begin() + row * length;
+    result.insert(result.end(), first, first + length);
+  }
+  return result;
+}
+
 }  // namespace
 
 SpaceStatistics restricted(const SpaceStatistics& all, const std::vector<std::int64_t>& members) {
@@ -24,10 +35,13 @@ SpaceStatistics restricted(const SpaceStatistics& all, const std::vector<std::in
   for (FilterStatistics& producer : part.producers) {
     producer.l1 = picked(producer.l1, members);
     producer.l2 = picked(producer.l2, members);
+    producer.weights = picked_rows(producer.weights, producer.weights_per_filter, members);
   }
   for (std::vector<double>& scales : part.norm_scales) scales = picked(scales, members);
   part.constant_images = picked(all.constant_images, members);
   part.taylor = picked(all.taylor, members);
+  part.zero_fraction = picked(all.zero_fraction, members);
+  part.mean_activation = picked(all.mean_activation, members);
   part.redundancy.clear();
   if (all.redundancy.empty()) return part;
   require(static_cast<std::int64_t>(all.pairwise.size()) == all.width * all.width,

@@ -16,7 +16,7 @@ SpaceStatistics statistics() {
   s.space = 3;
   s.width = 3;
   // Means 0.1, 0.3, 0.2 over ten weights and 5, 1, 3 over two: normalised 0, 1, 0.5 and 1, 0, 0.5.
-  s.producers = {{"conv", 10, {1, 3, 2}, {4, 2, 3}}, {"shortcut", 2, {10, 2, 6}, {1, 9, 1}}};
+  s.producers = {{"conv", 10, {1, 3, 2}, {4, 2, 3}, {}}, {"shortcut", 2, {10, 2, 6}, {1, 9, 1}, {}}};
   s.redundancy = {0.2, 0.6, 0.4};
   s.norm_scales = {{0.5, 0.1, 0.3}};
   s.taylor = {3, 1, 2};
@@ -66,6 +66,49 @@ TEST(Criterion, BatchNormScale) {
 }
 
 TEST(Criterion, Taylor) { expect_scores("taylor", statistics(), {1, 0, 0.5}); }
+
+TEST(Criterion, GeometricMedianDropsWhatTheOthersRepresent) {
+  SpaceStatistics s = single_producer();
+  // On a line at 0, 3, 1, each with a second weight of 4: distances sum to 4, 5, 3.
+  s.producers[0].weights_per_filter = 2;
+  s.producers[0].weights = {0, 4, 3, 4, 1, 4};
+  expect_scores("fpgm", s, {0.5, 1, 0});
+  // A duplicate and its twin lie nearest to the rest.
+  s.producers[0].weights = {1, 4, 1, 4, 9, 4};
+  expect_scores("fpgm", s, {0, 0, 1});
+  s.producers[0].weights.clear();
+  EXPECT_THROW((void)make_criterion("fpgm", {})->score(s, {}), Error);
+}
+
+TEST(Criterion, LampComparesWithTheLargerOnes) {
+  // Squared norms 16, 4, 9: 16/16, 4/29, 9/25. With the shortcut's 1, 81, 1: 17, 85, 10.
+  expect_scores("lamp", single_producer(), {1, 4.0 / 29, 9.0 / 25});
+  expect_scores("lamp", statistics(), {17.0 / 102, 1, 10.0 / 112});
+  SpaceStatistics dead = single_producer();
+  dead.producers[0].l2 = {0, 0, 2};
+  expect_scores("lamp", dead, {0, 0, 1});
+  // Of equal norms the first is the larger one.
+  dead.producers[0].l2 = {2, 2, 2};
+  expect_scores("lamp", dead, {1, 1.0 / 2, 1.0 / 3});
+}
+
+TEST(Criterion, CappedL1CountsLargeWeightsLess) {
+  SpaceStatistics s = single_producer();
+  s.producers[0].weights_per_filter = 2;
+  // Sizes sorted 0, 1, 1, 2, 2, 8; the 0.75-quantile is the fourth, 2. Sums 2 + 2, 9 + 3, 3 + 3, halved.
+  s.producers[0].weights = {-2, 0, 8, 1, 1, -2};
+  expect_scores("capped_l1", s, {0, 1, 0.25});
+}
+
+TEST(Criterion, ActivationsOfMaps) {
+  SpaceStatistics s = statistics();
+  s.zero_fraction = {0.9, 0.1, 0.5};
+  s.mean_activation = {1, 2, 5};
+  expect_scores("apoz", s, {0, 1, 0.5});
+  expect_scores("activation", s, {0, 0.25, 1});
+  s.zero_fraction.clear();
+  EXPECT_THROW((void)make_criterion("apoz", {})->score(s, {}), Error);
+}
 
 TEST(Criterion, EqualValuesAreZero) {
   SpaceStatistics equal = single_producer();

@@ -106,8 +106,8 @@ struct Scoring {
     return scorer.measure(prunable(), needs, pairwise, source, 2);
   }
 
-  // Eqs. 5-10 over the whole sample at once, every pair of maps by itself.
-  std::vector<double> redundancy(std::int64_t space, CorrelationKind kind, TapStage stage) {
+  // Every image's maps at every tap of a space, the whole sample at once: [tap][image][channel].
+  std::vector<std::vector<std::vector<Map>>> maps_at_taps(std::int64_t space, TapStage stage) {
     const Graph& graph = whole.model.graph();
     const ChannelSpaces spaces(graph);
     const auto taps = taps_of(graph, spaces, space, stage);
@@ -123,10 +123,19 @@ struct Scoring {
     source.begin_epoch(2);
     source.fill(0, images, *whole.stream, program.images(), program.labels());
     program.forward({});
-    const std::int64_t width = spaces.space(space).width;
-    std::vector<double> result(static_cast<std::size_t>(width), 0.0);
-    for (std::size_t i = 0; i < taps.size(); ++i) {
-      for (const std::vector<Map>& image : maps_of(program.tap(i), taps[i].lanes, *whole.stream)) {
+    std::vector<std::vector<std::vector<Map>>> result;
+    for (std::size_t i = 0; i < taps.size(); ++i)
+      result.push_back(maps_of(program.tap(i), taps[i].lanes, *whole.stream));
+    return result;
+  }
+
+  // Eqs. 5-10, every pair of maps by itself.
+  std::vector<double> redundancy(std::int64_t space, CorrelationKind kind, TapStage stage) {
+    const auto taps = maps_at_taps(space, stage);
+    const std::size_t width = taps.front().front().size();
+    std::vector<double> result(width, 0.0);
+    for (const auto& images_of_tap : taps) {
+      for (const std::vector<Map>& image : images_of_tap) {
         for (std::size_t f = 0; f < result.size(); ++f) {
           for (std::size_t k = 0; k < result.size(); ++k) {
             if (f != k) result[f] += reduced(kind, pearson(scaled(image[f]), scaled(image[k])));
@@ -190,6 +199,44 @@ class ScorerOn : public testing::TestWithParam<std::tuple<Network, DeviceKind>> 
   // Maps of fp32 are themselves only so exact.
   [[nodiscard]] double tolerance() const { return device() == DeviceKind::reference ? 1e-10 : 2e-4; }
 };
+
+TEST_P(ScorerOn, ZerosAndMeansAreThoseOfTheMaps) {
+  Scoring setup(graph(), device());
+  for (const SpaceStatistics& space : setup.measure(setup.options(), {.activations = true})) {
+    const auto taps = setup.maps_at_taps(space.space, TapStage::relu);
+    std::vector<double> zeros(static_cast<std::size_t>(space.width), 0.0);
+    std::vector<double> means = zeros;
+    const double weight = 1.0 / static_cast<double>(taps.size() * taps.front().size());
+    for (const auto& images : taps) {
+      for (const std::vector<Map>& image : images) {
+        for (std::size_t c = 0; c < image.size(); ++c) {
+          const auto positions = static_cast<double>(image[c].size());
+          zeros[c] += weight * static_cast<double>(std::ranges::count(image[c], 0.0)) / positions;
+          means[c] += weight * std::accumulate(image[c].begin(), image[c].end(), 0.0) / positions;
+        }
+      }
+    }
+    // A map in fp32 may lie on the other side of zero at a position.
+    expect_near(space.zero_fraction, zeros, 1e-2, space.name + " zeros");
+    expect_near(space.mean_activation, means, tolerance(), space.name + " means");
+  }
+}
+
+TEST_P(ScorerOn, FiltersAreTheProducersOwnInTheOrderOfTheMembers) {
+  Scoring setup(graph(), device());
+  const ChannelSpaces spaces(setup.whole.model.graph());
+  for (const SpaceStatistics& space :
+       setup.measure(setup.options(), {.filter_norms = true, .filters = true})) {
+    for (const FilterStatistics& producer : space.producers) {
+      const auto length = static_cast<std::size_t>(producer.weights_per_filter);
+      ASSERT_EQ(producer.weights.size(), length * static_cast<std::size_t>(space.width)) << space.name;
+      std::vector<double> sums(static_cast<std::size_t>(space.width), 0.0);
+      for (std::size_t i = 0; i < producer.weights.size(); ++i)
+        sums[i / length] += std::abs(producer.weights[i]);
+      expect_near(sums, producer.l1, 1e-4, producer.node);
+    }
+  }
+}
 
 TEST_P(ScorerOn, RedundancyIsEquations5To10) {
   for (const CorrelationKind kind :

@@ -71,7 +71,7 @@ SpaceStatistics with_duplicates() {
   SpaceStatistics s;
   s.name = "conv";
   s.width = 4;
-  s.producers = {{"conv", 9, {1, 1, 1, 1}, {1, 1, 1, 1}}};
+  s.producers = {{"conv", 9, {1, 1, 1, 1}, {1, 1, 1, 1}, {}}};
   s.images = 1;
   s.taps = 1;
   s.pairwise = {1.0, 1.0, 0.0, 0.3,  //

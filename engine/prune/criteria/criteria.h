@@ -1,4 +1,4 @@
-// The criteria that come with the engine, one file each.
+// The criteria that come with the engine, a file each (those that are one thing but for a detail share one).
 #pragma once
 
 #include <memory>
@@ -14,6 +14,11 @@ namespace secateur {
 [[nodiscard]] std::unique_ptr<Criterion> make_bn_scale_criterion(const CriterionOptions& options);
 [[nodiscard]] std::unique_ptr<Criterion> make_random_criterion(const CriterionOptions& options);
 [[nodiscard]] std::unique_ptr<Criterion> make_taylor_criterion(const CriterionOptions& options);
+[[nodiscard]] std::unique_ptr<Criterion> make_geometric_median_criterion(const CriterionOptions& options);
+[[nodiscard]] std::unique_ptr<Criterion> make_capped_l1_criterion(const CriterionOptions& options);
+[[nodiscard]] std::unique_ptr<Criterion> make_lamp_criterion(const CriterionOptions& options);
+[[nodiscard]] std::unique_ptr<Criterion> make_apoz_criterion(const CriterionOptions& options);
+[[nodiscard]] std::unique_ptr<Criterion> make_activation_criterion(const CriterionOptions& options);
 
 // Several producers' values as one: each min-max normalised by itself, then reduced, since raw values would
 // let 1x1 shortcuts, whose fan-in is small, dominate. The result is normalised again (Eq. 12).

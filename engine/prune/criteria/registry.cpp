@@ -22,6 +22,13 @@ struct Registry {
       {{"correlation", "how unlike the other feature maps a map is"}, make_correlation_criterion},
       {{"bn_scale", "absolute scale of the batch norm that follows"}, make_bn_scale_criterion},
       {{"taylor", "first-order change of the loss when a map is zeroed"}, make_taylor_criterion},
+      {{"fpgm", "distance from the other filters of the layer"}, make_geometric_median_criterion},
+      {{"lamp", "squared norm against the larger ones of the layer; for the rate policy global"},
+       make_lamp_criterion},
+      {{"capped_l1", "mean absolute weight, once whole and once capped (from a description)"},
+       make_capped_l1_criterion},
+      {{"apoz", "part of a map that is not zero"}, make_apoz_criterion},
+      {{"activation", "mean of a map"}, make_activation_criterion},
       {{"random", "uniform random numbers, the control"}, make_random_criterion},
   };
 };

@@ -21,6 +21,8 @@ struct CriterionNeeds {
   bool redundancy = false;
   bool norm_scales = false;
   bool gradients = false;
+  bool filters = false;      // the weights themselves
+  bool activations = false;  // zeros and means of the maps
 };
 
 // What changes from round to round.

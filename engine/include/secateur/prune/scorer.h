@@ -42,6 +42,7 @@ class Scorer {
 
  private:
   void measure_filters(const ChannelSpaces& spaces, std::vector<SpaceStatistics>& statistics);
+  void read_filters(const ChannelSpaces& spaces, std::vector<SpaceStatistics>& statistics);
   void measure_norm_scales(const ChannelSpaces& spaces, std::vector<SpaceStatistics>& statistics);
   void measure_maps(const ChannelSpaces& spaces, CriterionNeeds needs, bool pairwise, BatchSource& sample,
                     std::int64_t round, std::vector<SpaceStatistics>& statistics);

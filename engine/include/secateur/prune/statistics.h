@@ -14,6 +14,7 @@ struct FilterStatistics {
   std::int64_t weights_per_filter = 0;  // Cin * kH * kW with Cin as it is now
   std::vector<double> l1;               // sum |w|; divided by weights_per_filter it is Eq. 2
   std::vector<double> l2;               // sqrt(sum w^2)
+  std::vector<double> weights;          // members x weights_per_filter; only where they were asked for
 };
 
 struct SpaceStatistics {
@@ -30,6 +31,9 @@ struct SpaceStatistics {
   std::vector<double> redundancy;  // S_PC of Eq. 10, averaged over images and taps; 0 where the width is 1
   std::vector<double> constant_images;  // part of the images, over all taps, on which the map was constant
   std::vector<double> taylor;  // mean over images and taps of |mean over positions of activation * gradient|
+  // Over images, positions and taps: part that is exactly zero, and mean.
+  std::vector<double> zero_fraction;
+  std::vector<double> mean_activation;
   // Mean over images and taps of rho (or |rho|, rho^2) of every pair, width x width; only where it was asked
   // for.
   std::vector<double> pairwise;
