@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "secateur/bench/bench.h"
 #include "secateur/option_flags.h"
 #include "secateur/run_options.h"
 #include "secateur/session.h"
@@ -46,6 +47,9 @@ int run_data_info(const RunOptions& options);
 
 // Fills in the demo's own settings first, where none were given.
 int run_demo(RunOptions& options, OptionFlags& flags);
+
+// Measures kernels on the layers of real networks, beside the machine's ceilings and other implementations.
+int run_bench_kernels(const bench::BenchOptions& options);
 
 int run_doctor();
 int run_version();

@@ -37,6 +37,7 @@ class CommandLine {
     add_eval();
     add_inspect();
     add_data();
+    add_bench();
     add_plain("doctor", "Show what was found on this machine", [] { return run_doctor(); });
     add_plain("version", "Show the version of this build", [] { return run_version(); });
   }
@@ -158,6 +159,28 @@ class CommandLine {
     });
   }
 
+  void add_bench() {
+    CLI::App& command = word("bench", "Measure: kernels");
+    command.require_subcommand(1);
+    CLI::App& kernels = *command.add_subcommand(
+        "kernels", "Time each kernel on the layers of real networks, against the machine's ceilings");
+    kernels.add_option("--kernel", bench_.kernel, "Only kernels of this name; * and ? stand for any letters");
+    kernels.add_option("--shape", bench_.shape, "Only these shapes, as in 'resnet56/layer1' or 'vgg16/*'");
+    kernels.add_option("--device", bench_.device, "auto, cpu or cuda [auto]");
+    kernels.add_option("--precision", precision_, "fp32, fp16 or bf16 [fp32]");
+    kernels.add_option("--batch", bench_.batch, "Images [128, and 32 of 224x224]");
+    kernels.add_option("--seconds", bench_.seconds, "For each implementation on each shape [0.3]");
+    kernels.add_option("--json", bench_.json, "Write every run, with machine, build and ceilings")
+        ->type_name("FILE");
+    kernels.add_option("--svg", bench_.svg, "Write the roofline")->type_name("FILE");
+    kernels.callback([this] {
+      action_ = [this] {
+        bench_.precision = precision_from_name(precision_);
+        return run_bench_kernels(bench_);
+      };
+    });
+  }
+
   // CLI11's own message, and for a mistyped word or flag the nearest one that there is.
   int report_usage(const CLI::ParseError& error, int argc, char** argv) {
     const int code = app_.exit(error);
@@ -213,6 +236,8 @@ class CommandLine {
   std::filesystem::path weights_;
   std::filesystem::path data_directory_ = "data-sets";
   std::string data_name_;
+  bench::BenchOptions bench_;
+  std::string precision_ = "fp32";
   std::string part_ = "test";
   bool resume_ = false;
   bool dry_run_ = false;

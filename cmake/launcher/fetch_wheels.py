@@ -16,13 +16,14 @@ import zipfile
 
 
 def unpack(wheel: pathlib.Path, folder: pathlib.Path) -> None:
-    """Unpacks NAME.data/data/ (oneDNN) or NAME/data/ (CMake) of a wheel, with the modes stored in it."""
+    """Unpacks NAME.data/data/ (oneDNN), NAME/data/ (CMake) or nvidia/cu13/ of a wheel, with the modes stored in it."""
     with zipfile.ZipFile(wheel) as archive:
         for entry in archive.infolist():
             parts = pathlib.PurePosixPath(entry.filename).parts
-            if entry.is_dir() or "data" not in parts or ".." in parts:
+            root = next((part for part in parts if part in ("data", "cu13")), None)
+            if entry.is_dir() or root is None or ".." in parts:
                 continue
-            inside = parts[parts.index("data") + 1 :]
+            inside = parts[parts.index(root) + 1 :]
             target = folder.joinpath(*inside)
             target.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(entry) as source, open(target, "wb") as sink:

@@ -64,6 +64,14 @@ onednn_present() {
   [[ -r $(deps_folder)/onednn/lib/cmake/dnnl/dnnl-config.cmake || -n ${DNNL_DIR:-} ]]
 }
 
+# Needed by one test of the cuda build only, which says SKIPPED without them.
+cuda_tools_present() {
+  local nvcc
+  nvcc="$(find_nvcc)" || return 0
+  [[ -x $(dirname "$nvcc")/cuobjdump && -x $(dirname "$nvcc")/nvdisasm ]] ||
+    { have cuobjdump && have nvdisasm; } || [[ -x $(deps_folder)/cuda-tools/bin/nvdisasm ]]
+}
+
 system_cmake_version() { cmake --version 2>/dev/null | awk 'NR == 1 {print $3}'; }
 
 cmake_present() {
@@ -100,7 +108,7 @@ collect_missing() {
 # Quick when nothing is missing: looks for some files and starts no process. Else runs setup, which asks.
 ensure_setup() {
   collect_missing "${1:-}"
-  if ((${#MISSING[@]} == 0)) && onednn_present && cmake_present; then
+  if ((${#MISSING[@]} == 0)) && onednn_present && cmake_present && { [[ -z ${1:-} ]] || cuda_tools_present; }; then
     use_own_cmake
     return 0
   fi
@@ -138,13 +146,16 @@ setup_missing() {
   if have cmake && ! cmake_present; then
     from_pypi+=("CMake 3.31 (27 MB, into $(deps_folder)/cmake): $(system_cmake_version) is older than $MINIMUM_CMAKE")
   fi
+  if [[ $scope == tests || $scope == all ]] && ! cuda_tools_present; then
+    from_pypi+=("cuobjdump and nvdisasm (5 MB, into $(deps_folder)/cuda-tools): checks the kernels' machine code")
+  fi
   if ((${#packages[@]} + ${#from_pypi[@]} > 0)); then
     is_debian_12 || warn "Tried on Debian 12; untried on this system ($(system_name))."
     heading "Missing:"
     for line in "${MISSING[@]}"; do printf '  %-22s %s\n' "${line%%|*}" "${line##*|}" >&2; done
     for line in "${from_pypi[@]}"; do printf '  %-22s %s\n' "from PyPI:" "$line" >&2; done
     install_packages "$yes" "${packages[@]}"
-    install_from_pypi "$yes"
+    install_from_pypi "$yes" "$scope"
   fi
   use_own_cmake
   MISSING=()
@@ -198,7 +209,7 @@ install_packages() {
 
 # Fetches pinned wheels, whose SHA-256 pip verifies, and unpacks them into the folder of dependencies.
 install_from_pypi() {
-  local yes="$1"
+  local yes="$1" scope="$2"
   if ! onednn_present; then
     if [[ $(uname -m) != x86_64 ]]; then
       die "oneDNN for GCC's OpenMP comes as a wheel for x86_64 only, and this is $(uname -m). Build oneDNN 3 with" \
@@ -211,6 +222,10 @@ install_from_pypi() {
     fetch_wheels onednn "oneDNN 3.2"
   fi
   cmake_present || fetch_wheels cmake "CMake 3.31"
+  # In a subshell: nothing but one test is lost without them.
+  if [[ $scope == tests || $scope == all ]] && [[ $yes == yes || -t 0 ]] && ! cuda_tools_present; then
+    (fetch_wheels cuda-tools "cuobjdump and nvdisasm") || warn "Going on without them."
+  fi
 }
 
 fetch_wheels() {
