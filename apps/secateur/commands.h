@@ -51,6 +51,15 @@ int run_demo(RunOptions& options, OptionFlags& flags);
 // Measures kernels on the layers of real networks, beside the machine's ceilings and other implementations.
 int run_bench_kernels(const bench::BenchOptions& options);
 
+struct ScoreBenchOptions {
+  std::int64_t images = 32;
+  std::int64_t batch = 32;
+  std::int64_t runs = 5;
+  std::filesystem::path json;
+};
+// Measures the cost of scoring all channels of options.model, with random weights, against a forward pass.
+int run_bench_score(const RunOptions& options, const ScoreBenchOptions& bench);
+
 int run_doctor();
 int run_version();
 

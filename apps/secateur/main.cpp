@@ -160,7 +160,7 @@ class CommandLine {
   }
 
   void add_bench() {
-    CLI::App& command = word("bench", "Measure: kernels");
+    CLI::App& command = word("bench", "Measure: kernels, score");
     command.require_subcommand(1);
     CLI::App& kernels = *command.add_subcommand(
         "kernels", "Time each kernel on the layers of real networks, against the machine's ceilings");
@@ -177,6 +177,19 @@ class CommandLine {
       action_ = [this] {
         bench_.precision = precision_from_name(precision_);
         return run_bench_kernels(bench_);
+      };
+    });
+    CLI::App& score = *command.add_subcommand(
+        "score", "Time a scoring pass over all channels of a network against a forward pass");
+    OptionFlags& flags = flags_of(score, {.model = true});
+    score.add_option("--images", score_bench_.images, "Images that are scored on [32]");
+    score.add_option("--batch", score_bench_.batch, "Images at once [32]");
+    score.add_option("--runs", score_bench_.runs, "Runs of each, in turns [5]");
+    score.add_option("--json", score_bench_.json, "Write every run")->type_name("FILE");
+    score.callback([this, &flags] {
+      action_ = [this, &flags] {
+        flags.apply();
+        return run_bench_score(options_, score_bench_);
       };
     });
   }
@@ -237,6 +250,7 @@ class CommandLine {
   std::filesystem::path data_directory_ = "data-sets";
   std::string data_name_;
   bench::BenchOptions bench_;
+  ScoreBenchOptions score_bench_;
   std::string precision_ = "fp32";
   std::string part_ = "test";
   bool resume_ = false;

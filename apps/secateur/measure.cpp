@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <chrono>
 
-#include "secateur/core/rng.h"
 #include "secateur/graph/cost.h"
+#include "secateur/noise.h"
 #include "secateur/text.h"
 #include "secateur/train/evaluator.h"
 
@@ -19,17 +19,7 @@ constexpr std::int64_t kThroughputBatch = 256;
 double forward_milliseconds(Model& model, Session& session, std::int64_t batch) {
   Program program(model, session.arena(), session.stream(),
                   {.batch = batch, .precision = session.precision()});
-  const Tensor images = program.images();
-  RandomSequence random(1, RngPurpose::test);
-  std::vector<float> pixels(static_cast<std::size_t>(images.rows() * images.leading));
-  for (float& pixel : pixels) pixel = static_cast<float>(random.uniform(-1, 1));
-  if (images.dtype == DType::f32) {
-    session.stream().copy_to_device(images.data, pixels.data(), images.stored_bytes());
-  } else {
-    const std::vector<double> wide(pixels.begin(), pixels.end());
-    session.stream().copy_to_device(images.data, wide.data(), images.stored_bytes());
-  }
-  session.stream().synchronize();
+  fill_with_noise(program.images(), session.stream());
   constexpr int kWarmUp = 3;
   constexpr int kRuns = 15;
   std::vector<double> times;

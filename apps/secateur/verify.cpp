@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "secateur/core/error.h"
-#include "secateur/core/rng.h"
+#include "secateur/noise.h"
 #include "secateur/prune/surgeon.h"
 #include "secateur/text.h"
 
@@ -20,17 +20,7 @@ constexpr double kBound = 1e-5;
 std::vector<double> logits_of(Model& model, Session& session) {
   Program program(model, session.arena(), session.stream(),
                   {.batch = kBatch, .precision = session.precision()});
-  const Tensor images = program.images();
-  RandomSequence random(1, RngPurpose::test);
-  std::vector<double> pixels(static_cast<std::size_t>(images.rows() * images.leading));
-  for (double& pixel : pixels) pixel = random.normal();
-  if (images.dtype == DType::f64) {
-    session.stream().copy_to_device(images.data, pixels.data(), images.stored_bytes());
-  } else {
-    const std::vector<float> narrow(pixels.begin(), pixels.end());
-    session.stream().copy_to_device(images.data, narrow.data(), images.stored_bytes());
-    session.stream().synchronize();
-  }
+  fill_with_noise(program.images(), session.stream());
   program.forward({});
   const Tensor logits = program.logits();
   std::vector<double> values(static_cast<std::size_t>(logits.count()));

@@ -89,7 +89,8 @@ ChannelStatistics measure_statistics(std::span<const std::uint8_t> pixels, std::
   const auto stride = static_cast<std::size_t>(channels);
   require(channels > 0 && !pixels.empty() && pixels.size() % stride == 0,
           "cannot take the mean of {} pixel values in {} channels", pixels.size(), channels);
-  const auto count = static_cast<double>(pixels.size() / stride);
+  const std::size_t pixels_of_channel = pixels.size() / stride;
+  const auto count = static_cast<double>(pixels_of_channel);
   ChannelStatistics statistics;
   for (std::size_t c = 0; c < stride; ++c) {
     std::uint64_t sum = 0;
