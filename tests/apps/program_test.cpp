@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "test_paths.h"
@@ -107,6 +108,18 @@ TEST_F(Program, DataIsLookedForWhereTheEnvironmentSays) {
   const Outcome unnamed = run("data info --data cifar10", "SECATEUR_DATA=");
   EXPECT_EQ(unnamed.code, 1);
   EXPECT_NE(unnamed.text.find("--data-dir"), std::string::npos) << unnamed.text;
+}
+
+TEST_F(Program, ScoringIsTimedAgainstAForwardPass) {
+  const Outcome timed =
+      run("bench score --model resnet8 --images 9 --batch 4 --runs 2 --json " + path("s.json"));
+  ASSERT_EQ(timed.code, 0) << timed.text;
+  std::ifstream file(path("s.json"));
+  const nlohmann::json report = nlohmann::json::parse(file);
+  EXPECT_EQ(report.at("images"), 8);  // whole batches
+  EXPECT_EQ(report.at("forward_seconds").size(), 2U);
+  EXPECT_GT(report.at("ratio_of_medians"), 0.0);
+  EXPECT_EQ(run("bench score --model resnet8 --runs 0").code, 1);
 }
 
 TEST_F(Program, MistakesAreNamed) {
