@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <exception>
 
+#include "experiments/command.h"
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
 #include "secateur/core/names.h"
@@ -37,6 +38,7 @@ class CommandLine {
     add_eval();
     add_inspect();
     add_data();
+    add_run();
     add_bench();
     add_plain("doctor", "Show what was found on this machine", [] { return run_doctor(); });
     add_plain("version", "Show the version of this build", [] { return run_version(); });
@@ -159,6 +161,21 @@ class CommandLine {
     });
   }
 
+  void add_run() {
+    CLI::App& command = word("run", "Run an experiment of the paper; without a name, list them");
+    OptionFlags& flags = flags_of(command, {.model = true, .data = true, .train = true, .prune = true});
+    command.add_option("name", experiment_.name, "table2, compare, ...");
+    command.add_flag("--smoke", experiment_.smoke, "Every step in seconds; the figures mean nothing");
+    command.add_flag("--quick", experiment_.quick, "A small network, minutes on two cores");
+    command.add_option("--seeds", experiment_.seeds, "Runs of each point [3 at full size, else 1]");
+    command.callback([this, &flags] {
+      action_ = [this, &flags] {
+        flags.apply();
+        return run_experiment(options_, flags, experiment_);
+      };
+    });
+  }
+
   void add_bench() {
     CLI::App& command = word("bench", "Measure: kernels, score");
     command.require_subcommand(1);
@@ -249,6 +266,7 @@ class CommandLine {
   std::filesystem::path weights_;
   std::filesystem::path data_directory_ = "data-sets";
   std::string data_name_;
+  ExperimentArguments experiment_;
   bench::BenchOptions bench_;
   ScoreBenchOptions score_bench_;
   std::string precision_ = "fp32";

@@ -80,8 +80,8 @@ class Array {
 };
 
 // ||out - reference|| / ||reference||; infinite where a value is not finite or the sizes differ. Where the
-// reference is all zeros, the plain norm of the difference. Where results are sums whose terms may cancel, `terms`
-// are the sizes that rounding goes by, and the larger norm counts.
+// reference is all zeros, the plain norm of the difference. Where results are sums whose terms may cancel,
+// `terms` are the sizes that rounding goes by, and the larger norm counts.
 double relative_error(const std::vector<double>& out, const std::vector<double>& reference,
                       const std::vector<double>& terms = {});
 

@@ -1,0 +1,35 @@
+// The methods that `compare` sets side by side.
+#include "experiments/definitions.h"
+
+namespace secateur::experiments {
+
+std::vector<Point> compare_points(const app::RunOptions& base, Scale scale) {
+  std::vector<Point> points;
+  const auto add = [&](const char* name, const char* criterion, const char* rate_policy) {
+    app::RunOptions options = base;
+    options.prune.width.mode = WidthMode::target;
+    options.prune.criterion = criterion;
+    options.prune.rate_policy = rate_policy;
+    // A fallback gives a method more epochs than another.
+    options.prune.fallback.enabled = false;
+    points.push_back({name, options});
+  };
+  add("unified (the paper's)", "unified", "eq18");
+  add("random (control)", "random", "uniform");
+  if (scale == Scale::smoke) return points;
+  add("magnitude alone, rates of Eq. 18", "l1", "eq18");
+  add("correlation alone, rates of Eq. 18", "correlation", "eq18");
+  add("unified, uniform rates", "unified", "uniform");
+  add("L1 (Li et al.), uniform rates", "l1", "uniform");
+  add("L2, uniform rates", "l2", "uniform");
+  add("FPGM, uniform rates", "fpgm", "uniform");
+  add("batch-norm scale, global", "bn_scale", "global");
+  add("LAMP, global", "lamp", "global");
+  add("Taylor, uniform rates", "taylor", "uniform");
+  add("APoZ, uniform rates", "apoz", "uniform");
+  add("mean activation, uniform rates", "activation", "uniform");
+  add("capped L1 (from a description), uniform rates", "capped_l1", "uniform");
+  return points;
+}
+
+}  // namespace secateur::experiments

@@ -1,0 +1,19 @@
+// The experiments that there are, one function each; registry.cpp lists them.
+#pragma once
+
+#include "experiments/experiment.h"
+
+namespace secateur::experiments {
+
+[[nodiscard]] Experiment table1();
+[[nodiscard]] Experiment table2();
+[[nodiscard]] Experiment table9();
+[[nodiscard]] Experiment table10();
+[[nodiscard]] Experiment compare();
+[[nodiscard]] Experiment fig2();
+[[nodiscard]] Experiment fig4();
+[[nodiscard]] Experiment fig8();
+
+[[nodiscard]] std::vector<Point> compare_points(const app::RunOptions& base, Scale scale);
+
+}  // namespace secateur::experiments

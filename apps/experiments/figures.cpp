@@ -1,0 +1,157 @@
+// Figures 2, 4 (with 6) and 8 of the paper.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "experiments/definitions.h"
+#include "secateur/report/chart.h"
+
+namespace secateur::experiments {
+namespace {
+
+using app::RoundRecord;
+using app::RunHistory;
+using app::RunOptions;
+using report::Series;
+
+// A value of every round, averaged over the seeds that got so far.
+Series by_round(const std::string& name, const std::vector<RunHistory>& runs, double RoundRecord::*value,
+                double factor = 1) {
+  std::map<std::int64_t, std::vector<double>> values;
+  for (const RunHistory& run : runs) {
+    for (const auto& [index, round] : run.rounds) values[index].push_back(factor * round.*value);
+  }
+  Series series{.name = name, .points = {}, .dots = true};
+  for (const auto& [index, of_round] : values)
+    series.points.emplace_back(static_cast<double>(index), spread_of(of_round).mean);
+  return series;
+}
+
+std::vector<std::vector<RunHistory>> runs_of(const std::vector<Outcome>& outcomes) {
+  std::vector<std::vector<RunHistory>> arms;
+  for (const Outcome& outcome : outcomes) arms.push_back(outcome.runs);
+  return arms;
+}
+
+// Accuracy after pruning against a number that the points vary.
+Findings varied(const std::vector<Outcome>& outcomes, const std::string& what) {
+  Findings findings;
+  findings.table.header = result_header();
+  findings.table.header.insert(findings.table.header.begin(), what);
+  for (const Outcome& outcome : outcomes) {
+    std::vector<Cell>& row = findings.table.rows.emplace_back(result_cells(outcome.runs));
+    row.insert(row.begin(), Cell{outcome.point.name});
+  }
+  findings.notes = cautions(runs_of(outcomes));
+  return findings;
+}
+
+std::vector<Point> fig2_points(const RunOptions& base, Scale /*scale*/) {
+  RunOptions scheduled = base;
+  scheduled.prune.controller.gamma = 0;
+  return {{"with feedback", base}, {"schedule alone (gamma = 0)", scheduled}};
+}
+
+Findings fig2_findings(const std::vector<Outcome>& outcomes) {
+  Findings findings = varied(outcomes, "run");
+  std::vector<Series> series;
+  for (const Outcome& outcome : outcomes) {
+    const bool dashed = &outcome != &outcomes.front();
+    for (Series line : {by_round("alpha, " + outcome.point.name, outcome.runs, &RoundRecord::alpha),
+                        by_round("beta, " + outcome.point.name, outcome.runs, &RoundRecord::beta)}) {
+      line.dashed = dashed;
+      series.push_back(std::move(line));
+    }
+  }
+  findings.figures.push_back(
+      {"weights", report::line_chart(series, {.title = "The weights over the rounds (Eqs. 15 and 17)",
+                                              .x_label = "round",
+                                              .y_label = "weight"})});
+  return findings;
+}
+
+std::vector<Point> fig4_points(const RunOptions& base, Scale scale) {
+  std::vector<Point> points;
+  std::vector<double> gammas{0, 0.01, 0.03, 0.05, 0.1};
+  if (scale == Scale::smoke) gammas = {0, 0.1};
+  for (const double gamma : gammas) {
+    RunOptions options = base;
+    options.prune.controller.gamma = gamma;
+    points.push_back({fmt::format("gamma = {}", gamma), options});
+  }
+  return points;
+}
+
+Findings fig4_findings(const std::vector<Outcome>& outcomes) {
+  Findings findings = varied(outcomes, "gamma");
+  std::vector<Series> accuracy;
+  std::vector<Series> trade_off;
+  for (const Outcome& outcome : outcomes) {
+    accuracy.push_back(by_round(outcome.point.name, outcome.runs, &RoundRecord::accuracy, 100));
+    Series curve{.name = outcome.point.name, .points = {}, .dots = true};
+    const RunHistory& run = outcome.runs.front();
+    const auto whole = static_cast<double>(run.measured.at("before").macs);
+    for (const auto& [index, round] : run.rounds)
+      curve.points.emplace_back(100 * (1 - static_cast<double>(round.macs) / whole), 100 * round.accuracy);
+    std::ranges::stable_sort(curve.points, {}, &std::pair<double, double>::first);
+    trade_off.push_back(std::move(curve));
+  }
+  findings.figures.push_back(
+      {"accuracy", report::line_chart(accuracy, {.title = "Accuracy after each round, mean over seeds",
+                                                 .x_label = "round",
+                                                 .y_label = "validation accuracy (%)"})});
+  findings.figures.push_back(
+      {"trade-off", report::line_chart(trade_off, {.title = "Accuracy against FLOPs removed, first seed",
+                                                   .x_label = "FLOPs removed (%)",
+                                                   .y_label = "validation accuracy (%)"})});
+  return findings;
+}
+
+std::vector<Point> fig8_points(const RunOptions& base, Scale scale) {
+  std::vector<Point> points;
+  std::vector<std::int64_t> sizes{16, 32, 64, 128, 256, 512, 1024};
+  if (scale == Scale::smoke) sizes = {8, 16};
+  for (const std::int64_t images : sizes) {
+    RunOptions options = base;
+    options.prune.sample_images = images;
+    options.prune.sample_batch = std::min(options.prune.sample_batch, images);
+    points.push_back({fmt::format("N = {}", images), options});
+  }
+  return points;
+}
+
+Findings fig8_findings(const std::vector<Outcome>& outcomes) {
+  Findings findings = varied(outcomes, "N");
+  Series accuracy{.name = "top-1 on the test images", .points = {}, .dots = true};
+  for (const Outcome& outcome : outcomes) {
+    std::vector<double> values;
+    for (const RunHistory& run : outcome.runs) values.push_back(100 * run.measured.at("after").top1);
+    accuracy.points.emplace_back(static_cast<double>(outcome.point.options.prune.sample_images),
+                                 spread_of(values).mean);
+  }
+  findings.figures.push_back(
+      {"accuracy", report::line_chart({accuracy}, {.title = "Accuracy against the images that are scored on",
+                                                   .x_label = "N, images",
+                                                   .y_label = "top-1 (%)"})});
+  findings.notes.emplace_back("The paper: about 91.5 % at N = 16, 92.3 % at 128, 93.1 % at 512.");
+  return findings;
+}
+
+}  // namespace
+
+Experiment fig2() {
+  return {"fig2", "Figure 2: the weights' schedule and their way in a real run",
+          "alpha and beta with and without feedback", fig2_points, fig2_findings};
+}
+
+Experiment fig4() {
+  return {"fig4", "Figures 4 and 6: the feedback's sensitivity gamma",
+          "Accuracy by round and against the FLOPs removed, for five gammas", fig4_points, fig4_findings};
+}
+
+Experiment fig8() {
+  return {"fig8", "Figure 8: how many images the score takes", "Accuracy for N from 16 to 1024", fig8_points,
+          fig8_findings};
+}
+
+}  // namespace secateur::experiments

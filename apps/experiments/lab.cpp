@@ -1,0 +1,110 @@
+#include "experiments/lab.h"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <cctype>
+#include <chrono>
+
+#include "secateur/commands.h"
+#include "secateur/core/error.h"
+#include "secateur/text.h"
+
+namespace secateur::experiments {
+namespace {
+
+namespace fs = std::filesystem;
+using app::RunFolder;
+using app::RunOptions;
+
+std::string toml_of(RunOptions options, bool with_pruning) {
+  options.run.out.clear();
+  OptionList list = with_pruning
+                        ? OptionList(options.run, options.model, options.data, options.train, options.prune)
+                        : OptionList(options.run, options.model, options.data, options.train);
+  return list.to_recipe().to_toml();
+}
+
+std::string short_hash(const std::string& text) {
+  return fmt::format("{:08x}", XXH3_64bits(text.data(), text.size()) & 0xFFFFFFFFU);
+}
+
+std::string file_name_of(const std::string& text) {
+  std::string name;
+  for (const char c : text) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.';
+    if (plain) name.push_back(c);
+    if (!plain && !name.empty() && name.back() != '-') name.push_back('-');
+  }
+  return name;
+}
+
+// A folder whose run is done, under way, or not begun.
+struct Place {
+  explicit Place(const fs::path& path)
+      : done(fs::exists(path / "model.h5")),
+        resume(!done && fs::exists(path / "last.h5")),
+        folder(path, done || resume) {}
+  bool done;
+  bool resume;
+  RunFolder folder;
+};
+
+void require_done(int code, const RunFolder& folder) {
+  if (code == 130) throw Interrupted("stopped; the same command goes on from here");
+  require(code == 0, "the run in '{}' ended with code {}", folder.path().string(), code);
+}
+
+}  // namespace
+
+fs::path Lab::baseline(const RunOptions& options) {
+  const std::string toml = toml_of(options, false);
+  const Place place(out_ / "baselines" /
+                    fmt::format("{}-{}-{}", options.model.name, options.data.name, short_hash(toml)));
+  if (!place.done) require_done(app::run_train(options, toml, place.folder, place.resume), place.folder);
+  return place.folder.model();
+}
+
+app::RunHistory Lab::pruned(const Point& point, std::int64_t seed) {
+  RunOptions options = point.options;
+  const fs::path weights = baseline(options);
+  options.run.seed = static_cast<std::uint64_t>(seed);
+  options.prune.seed = options.run.seed;
+  const std::string toml = toml_of(options, true);
+  const Place place(out_ / "runs" /
+                    fmt::format("{}-seed{}-{}", file_name_of(point.name), seed,
+                                short_hash(toml + weights.filename().string())));
+  if (!place.done) {
+    const app::PruneArguments arguments{.weights = weights, .resume = place.resume};
+    require_done(app::run_prune(options, toml, place.folder, arguments), place.folder);
+  }
+  return app::read_run_history(place.folder.log());
+}
+
+std::vector<Outcome> Lab::run(const std::vector<Point>& points, std::int64_t seeds) {
+  require(seeds >= 1, "--seeds is at least 1, got {}", seeds);
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<Outcome> outcomes;
+  for (const Point& point : points) outcomes.push_back({point, {}});
+  const std::size_t total = points.size() * static_cast<std::size_t>(seeds);
+  std::size_t done = 0;
+  // Seed by seed, so that an interrupted experiment has whole rows of few seeds instead of few rows.
+  for (std::int64_t seed = 1; seed <= seeds; ++seed) {
+    for (Outcome& outcome : outcomes) {
+      const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+      const std::string left = done == 0
+                                   ? ""
+                                   : ", about " +
+                                         app::duration_text(elapsed.count() / static_cast<double>(done) *
+                                                            static_cast<double>(total - done)) +
+                                         " left";
+      fmt::print("[{}/{}] {}, seed {}{}\n", done + 1, total, outcome.point.name, seed, left);
+      std::fflush(stdout);
+      outcome.runs.push_back(pruned(outcome.point, seed));
+      ++done;
+    }
+  }
+  return outcomes;
+}
+
+}  // namespace secateur::experiments

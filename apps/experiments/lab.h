@@ -1,0 +1,30 @@
+// The lab runs an experiment's points, each in a folder of its own: what was finished is not run again, what
+// was interrupted goes on, and a baseline that several points start from is trained once.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "experiments/experiment.h"
+
+namespace secateur::experiments {
+
+class Lab {
+ public:
+  // Everything lies under `out`; baselines in out/baselines, by the hash of all that they depend on, so that
+  // several experiments with the same `out` share them.
+  explicit Lab(std::filesystem::path out) : out_(std::move(out)) {}
+
+  // Runs every point with seeds 1 .. seeds. Throws Error where a run fails, and Interrupted after Ctrl-C;
+  // what was done stays.
+  [[nodiscard]] std::vector<Outcome> run(const std::vector<Point>& points, std::int64_t seeds);
+
+ private:
+  [[nodiscard]] std::filesystem::path baseline(const app::RunOptions& options);
+  [[nodiscard]] app::RunHistory pruned(const Point& point, std::int64_t seed);
+
+  std::filesystem::path out_;
+};
+
+}  // namespace secateur::experiments

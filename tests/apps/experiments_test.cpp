@@ -1,0 +1,156 @@
+// Experiments: the parts that make tables, and whole ones at smoke size.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "experiments/archive.h"
+#include "secateur/core/error.h"
+#include "test_paths.h"
+
+namespace secateur::experiments {
+namespace {
+
+app::RunHistory run_with(double before, double after) {
+  app::RunHistory run;
+  run.measured["before"] = {.top1 = before,
+                            .top5 = 1,
+                            .parameters = 200,
+                            .macs = 1000,
+                            .file_bytes = 1,
+                            .latency_ms = 2,
+                            .images_per_second = 100};
+  run.measured["after"] = {.top1 = after,
+                           .top5 = 1,
+                           .parameters = 50,
+                           .macs = 400,
+                           .file_bytes = 1,
+                           .latency_ms = 1,
+                           .images_per_second = 150};
+  return run;
+}
+
+TEST(Findings, SpreadIsMeanAndSampleDeviation) {
+  const Spread spread = spread_of({1, 2, 3, 6});
+  EXPECT_DOUBLE_EQ(spread.mean, 3);
+  EXPECT_NEAR(spread.deviation, std::sqrt(14.0 / 3), 1e-12);
+  EXPECT_EQ(spread_of({5}).deviation, 0);
+  EXPECT_THROW((void)spread_of({}), Error);
+}
+
+TEST(Findings, ColumnsAreOfTheMeasuredRuns) {
+  const std::vector<Cell> cells = result_cells({run_with(0.9, 0.88), run_with(0.92, 0.86)});
+  ASSERT_EQ(cells.size(), result_header().size());
+  EXPECT_NEAR(*cells[0].value, 0.91, 1e-12);
+  EXPECT_NEAR(*cells[1].value, 0.87, 1e-12);
+  EXPECT_NEAR(*cells[2].value, -4, 1e-9);
+  EXPECT_NEAR(*cells[3].value, 0.75, 1e-12);
+  EXPECT_NEAR(*cells[4].value, 0.6, 1e-12);
+  EXPECT_EQ(cells[1].text, "87.00 ± 1.41 %");
+}
+
+TEST(Findings, WeakBaselinesSingleSeedsAndNoiseAreSaid) {
+  const auto said = [](const std::vector<std::vector<app::RunHistory>>& arms, const std::string& words) {
+    for (const std::string& note : cautions(arms)) {
+      if (note.find(words) != std::string::npos) return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(said({{run_with(0.7, 0.7)}}, "below 80 %"));
+  EXPECT_FALSE(said({{run_with(0.9, 0.7)}}, "below 80 %"));
+  EXPECT_TRUE(said({{run_with(0.9, 0.9)}}, "one seed"));
+  const std::vector<app::RunHistory> noisy{run_with(0.9, 0.88), run_with(0.9, 0.92)};
+  const std::vector<app::RunHistory> near{run_with(0.9, 0.90), run_with(0.9, 0.91)};
+  const std::vector<app::RunHistory> far{run_with(0.9, 0.70), run_with(0.9, 0.71)};
+  EXPECT_TRUE(said({noisy, near}, "largest deviation"));
+  EXPECT_FALSE(said({near, far}, "largest deviation"));
+}
+
+TEST(Findings, CsvHoldsTheNumbersAndQuotesText) {
+  const Table table{{"run", "top-1, after"}, {{{"a \"b\"", {}}, {"87.00 %", 0.87}}}};
+  EXPECT_EQ(csv_of(table), "run,\"top-1, after\"\n\"a \"\"b\"\"\",0.87\n");
+}
+
+TEST(Experiments, NamesAreKnownAndTheNearestIsNamed) {
+  for (const Experiment& experiment : experiments()) {
+    EXPECT_FALSE(experiment.points(app::RunOptions{}, Scale::smoke).empty()) << experiment.name;
+    EXPECT_EQ(find_experiment(experiment.name).title, experiment.title);
+  }
+  try {
+    (void)find_experiment("tabel2");
+    FAIL() << "an unknown experiment was found";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("table2"), std::string::npos) << error.what();
+  }
+}
+
+// Table 2 of the paper: the budgets are one minus the FLOPs that it removed.
+TEST(Experiments, Table2IsCutToThePapersFlops) {
+  const auto points = find_experiment("table2").points(app::RunOptions{}, Scale::full);
+  ASSERT_EQ(points.size(), 8U);
+  EXPECT_EQ(points[0].options.model.name, "vgg16");
+  EXPECT_NEAR(points[0].options.prune.budget.fraction, 0.444, 1e-12);
+  EXPECT_EQ(points[5].options.model.name, "resnet56");
+  EXPECT_NEAR(points[5].options.prune.budget.fraction, 0.28, 1e-12);
+}
+
+TEST(Experiments, ComparedMethodsGetEqualEpochsAndBudgets) {
+  for (const Point& point : find_experiment("compare").points(app::RunOptions{}, Scale::full)) {
+    EXPECT_EQ(point.options.prune.width.mode, WidthMode::target) << point.name;
+    EXPECT_FALSE(point.options.prune.fallback.enabled) << point.name;
+  }
+}
+
+class Smoke : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(Smoke, LeavesEveryArtefactAndDoesNothingTwice) {
+  const std::filesystem::path out =
+      std::filesystem::temp_directory_path() / ("secateur-" + GetParam() + std::to_string(::getpid()));
+  const std::string command = std::string(test::kProgram) + " run " + GetParam() + " --smoke --out " +
+                              out.string() + " > " + out.string() + ".log 2>&1";
+  ASSERT_EQ(std::system(command.c_str()), 0);  // NOLINT(cert-env33-c): the command is ours
+  std::ifstream file(out / "results.json");
+  const nlohmann::json results = nlohmann::json::parse(file);
+  EXPECT_EQ(results.at("experiment"), GetParam());
+  const std::size_t rows = results.at("table").at("rows").size();
+  EXPECT_GE(rows, 1U);
+  std::ifstream csv(out / "results.csv");
+  std::size_t lines = 0;
+  for (std::string line; std::getline(csv, line);) ++lines;
+  EXPECT_EQ(lines, rows + 1);
+  EXPECT_TRUE(std::filesystem::exists(out / "report.html"));
+  if (GetParam().starts_with("fig")) {
+    std::size_t figures = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(out))
+      figures += entry.path().extension() == ".svg" ? 1 : 0;
+    EXPECT_GE(figures, 1U);
+  }
+  const auto log_of_a_run = [&] {
+    std::filesystem::path newest;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(out / "runs")) {
+      if (entry.path().filename() == "run.jsonl") newest = entry.path();
+    }
+    return newest;
+  }();
+  const auto written = std::filesystem::last_write_time(log_of_a_run);
+  ASSERT_EQ(std::system(command.c_str()), 0);  // NOLINT(cert-env33-c): the command is ours
+  EXPECT_EQ(std::filesystem::last_write_time(log_of_a_run), written) << "a finished run was run again";
+  std::filesystem::remove_all(out);
+  std::filesystem::remove(out.string() + ".log");
+}
+
+std::vector<std::string> experiment_names() {
+  std::vector<std::string> names;
+  for (const Experiment& experiment : experiments()) names.push_back(experiment.name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Experiments, Smoke, testing::ValuesIn(experiment_names()),
+                         [](const auto& instance) { return instance.param; });
+
+}  // namespace
+}  // namespace secateur::experiments
