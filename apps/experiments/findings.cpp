@@ -87,9 +87,10 @@ std::vector<std::string> cautions(const std::vector<std::vector<RunHistory>>& ar
         baseline, over(runs, [](const RunHistory& run) { return run.measured.at("before").top1; }).mean);
     accuracies.push_back(over(runs, [](const RunHistory& run) { return run.measured.at("after").top1; }));
   }
-  if (baseline < kWeakBaseline)
+  if (baseline < kWeakBaseline) {
     notes.push_back(
         fmt::format("a baseline is at {:.2f} %, below 80 %: this is no result on accuracy", 100 * baseline));
+  }
   if (accuracies.empty()) return notes;
   if (std::ranges::any_of(accuracies, [](const Spread& s) { return s.count < 2; })) {
     notes.emplace_back("one seed: differences between rows have no known deviation");
@@ -97,10 +98,11 @@ std::vector<std::string> cautions(const std::vector<std::vector<RunHistory>>& ar
   }
   const auto [low, high] = std::ranges::minmax(accuracies, {}, &Spread::mean);
   const double widest = std::ranges::max(accuracies, {}, &Spread::deviation).deviation;
-  if (high.mean - low.mean <= widest)
+  if (high.mean - low.mean <= widest) {
     notes.push_back(
         fmt::format("all rows lie within {:.2f} points, the largest deviation over seeds is {:.2f}",
                     100 * (high.mean - low.mean), 100 * widest));
+  }
   return notes;
 }
 

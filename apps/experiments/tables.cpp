@@ -89,7 +89,8 @@ std::vector<Point> weights_points(const RunOptions& base, Scale /*scale*/) {
 
 std::vector<Point> table1_points(const RunOptions& base, Scale scale) {
   std::vector<Point> points{{"as given", base}};
-  const auto vary = [&](const char* name, double ControllerOptions::*field, std::vector<double> values) {
+  const auto vary = [&](const char* name, double ControllerOptions::*field,
+                        const std::vector<double>& values) {
     if (scale == Scale::smoke && points.size() > 1) return;  // one of them shows that it works
     for (const double value : values) {
       RunOptions options = base;
