@@ -56,7 +56,7 @@ RoundRecord load_record(const StateReader& reader) {
 
 void copy_below(const StateReader& reader, const std::string& prefix, StateTree& tree) {
   for (const std::string& name : reader.children()) {
-    const std::string path = prefix.empty() ? name : prefix + "/" + name;
+    const std::string path = prefix.empty() ? name : fmt::format("{}/{}", prefix, name);
     if (reader.scope(name).children().empty()) {
       tree.set(path, reader.value(name));
     } else {

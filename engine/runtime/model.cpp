@@ -163,6 +163,7 @@ void Model::write(std::int64_t parameter, std::span<const double> values, Stream
   write_tensor(value(parameter), values, stream);
 }
 
+// A writer is a handle. NOLINTNEXTLINE(performance-unnecessary-value-param)
 void Model::save(StateWriter writer, Stream& stream) const {
   graph_.save(writer.scope("graph"));
   const auto stored = [&](const Tensor& tensor) {
