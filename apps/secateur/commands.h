@@ -60,7 +60,19 @@ struct ScoreBenchOptions {
 // Measures the cost of scoring all channels of options.model, with random weights, against a forward pass.
 int run_bench_score(const RunOptions& options, const ScoreBenchOptions& bench);
 
+struct PlanArguments {
+  std::string gpu;     // a name or a file; empty lists the names
+  std::string target;  // a file of weights, or a network's name; empty shows the GPU
+  std::int64_t batch = 128;
+  bool inference = false;
+  bool json = false;
+};
+// Plans a network for a GPU that need not be there. 1 where a convolution has no engine.
+int run_plan(RunOptions options, const PlanArguments& arguments);
+
 int run_doctor();
+// Writes the description of the first GPU of this machine as JSON, for `secateur plan --gpu FILE`.
+int run_describe_gpu();
 int run_version();
 
 }  // namespace secateur::app

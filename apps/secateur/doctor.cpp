@@ -10,6 +10,7 @@
 #include <fstream>
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include "secateur/backend/gpu_description.h"
 #include "secateur/commands.h"
 #include "secateur/core/device.h"
 #include "secateur/core/version.h"
@@ -106,6 +107,11 @@ int run_doctor() {
   std::size_t widest = 0;
   for (const auto& row : rows) widest = std::max(widest, row[0].size());
   for (const auto& row : rows) fmt::print("  {:<{}}  {}\n", row[0], widest, row[1]);
+  return 0;
+}
+
+int run_describe_gpu() {
+  fmt::print("{}\n", describe_present_gpu(0));
   return 0;
 }
 

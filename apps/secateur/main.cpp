@@ -40,7 +40,8 @@ class CommandLine {
     add_data();
     add_run();
     add_bench();
-    add_plain("doctor", "Show what was found on this machine", [] { return run_doctor(); });
+    add_plan();
+    add_doctor();
     add_plain("version", "Show the version of this build", [] { return run_version(); });
   }
 
@@ -142,6 +143,31 @@ class CommandLine {
         return run_inspect(options_, inspect_);
       };
     });
+  }
+
+  void add_plan() {
+    CLI::App& command =
+        word("plan", "Plan a network for a GPU that need not be there; without --gpu, list them");
+    OptionFlags& flags = flags_of(command, {.model = true});
+    command.add_option("target", plan_.target, "A file of weights, or a network's name");
+    command.add_option("--gpu", plan_.gpu, "A name (h200, rtx3090, ...) or a description in JSON");
+    command.add_option("--batch", plan_.batch, "Images of a step [128]");
+    command.add_flag("--inference", plan_.inference, "Plan inference, not a training step");
+    command.add_flag("--json", plan_.json, "Print JSON");
+    command.callback([this, &flags] {
+      action_ = [this, &flags] {
+        flags.apply();
+        return run_plan(options_, plan_);
+      };
+    });
+  }
+
+  void add_doctor() {
+    CLI::App& command = word("doctor", "Show what was found on this machine");
+    command.add_flag("--describe-gpu", describe_gpu_,
+                     "Print the GPU's description as JSON, for secateur plan --gpu FILE");
+    command.callback(
+        [this] { action_ = [this] { return describe_gpu_ ? run_describe_gpu() : run_doctor(); }; });
   }
 
   void add_data() {
@@ -263,6 +289,8 @@ class CommandLine {
   std::function<int()> action_;
   PruneArguments prune_;
   InspectArguments inspect_;
+  PlanArguments plan_;
+  bool describe_gpu_ = false;
   std::filesystem::path weights_;
   std::filesystem::path data_directory_ = "data-sets";
   std::string data_name_;

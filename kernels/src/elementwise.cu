@@ -42,6 +42,12 @@ struct ScaleChannels {
     return a * factors[channel];
   }
 };
+struct ShiftChannels {
+  const float* offsets;
+  __device__ __forceinline__ float operator()(float a, float /*b*/, std::int64_t channel) const {
+    return a + offsets[channel];
+  }
+};
 struct Constant {
   float value;
   __device__ __forceinline__ float operator()(float /*a*/, float /*b*/, std::int64_t /*channel*/) const {
@@ -189,6 +195,15 @@ Status scale_channels(void* out, const void* x, const float* factors, const Elem
   check.pointer("factors", factors);
   if (check.failed()) return check.status();
   return run("scale_channels", out, x, nullptr, ScaleChannels{factors}, shape, stream);
+}
+
+Status shift_channels(void* out, const void* x, const float* offsets, const ElementwiseShape& shape,
+                      StreamHandle stream) {
+  Check check("shift_channels");
+  if (!check_shape(check, shape, {out, x})) return check.status();
+  check.pointer("offsets", offsets);
+  if (check.failed()) return check.status();
+  return run("shift_channels", out, x, nullptr, ShiftChannels{offsets}, shape, stream);
 }
 
 Status fill(void* out, float value, const ElementwiseShape& shape, StreamHandle stream) {

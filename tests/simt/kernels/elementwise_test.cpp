@@ -52,6 +52,11 @@ const std::vector<Case> kCases = {
        return scale_channels(out, a, factors, s, nullptr);
      },
      [](double a, double, double, double factor) { return a * factor; }},
+    {"shift channels",
+     [](void* out, const void* a, const void*, const float* offsets, const ElementwiseShape& s) {
+       return shift_channels(out, a, offsets, s, nullptr);
+     },
+     [](double a, double, double, double offset) { return a + offset; }},
     {"fill",
      [](void* out, const void*, const void*, const float*, const ElementwiseShape& s) {
        return fill(out, 2.5F, s, nullptr);
@@ -134,6 +139,45 @@ TEST(Cast, BetweenAllTypesAndLeadingDimensions) {
   }
 }
 
+// How a convolution's masters [K, R, S, C] become padded 16-bit filters [K8, R, S, C8], and how their
+// gradient comes back.
+TEST(Cast, PadsFiltersAndTakesThePaddingBack) {
+  constexpr std::int64_t kFilters = 3;
+  constexpr std::int64_t kWindow = 9;
+  for (const DType type : {DType::f16, DType::bf16}) {
+    for (const std::int64_t channels : {1, 7, 35}) {
+      const std::int64_t stored = (channels + 7) / 8 * 8;
+      Random random;
+      MapBuffer masters(DType::f32, kFilters * kWindow, channels);
+      masters.fill(random.normals(kFilters * kWindow * channels));
+      MapBuffer filters(type, 8 * kWindow, stored);
+      filters.fill(std::vector<double>(static_cast<std::size_t>(8 * kWindow * stored), NAN));
+      ASSERT_TRUE(succeeded(cast(filters.data(), masters.data(),
+                                 {type, DType::f32, kFilters * kWindow, channels, stored, channels, stored},
+                                 nullptr)));
+      const std::int64_t tail = (8 - kFilters) * kWindow * stored;
+      auto* rest = static_cast<std::uint16_t*>(filters.data()) + kFilters * kWindow * stored;
+      ASSERT_TRUE(succeeded(fill(rest, 0, {type, 1, tail, tail}, nullptr)));
+      const std::vector<double> padded = filters.values();
+      MapBuffer rounded(type, kFilters * kWindow, channels);
+      rounded.fill(masters.values());
+      const std::vector<double> expected = rounded.values();
+      for (std::int64_t row = 0; row < 8 * kWindow; ++row) {
+        for (std::int64_t c = 0; c < stored; ++c) {
+          const bool real = row < kFilters * kWindow && c < channels;
+          ASSERT_EQ(padded[static_cast<std::size_t>(row * stored + c)],
+                    real ? expected[static_cast<std::size_t>(row * channels + c)] : 0.0);
+        }
+      }
+      MapBuffer back(DType::f32, kFilters * kWindow, channels);
+      ASSERT_TRUE(
+          succeeded(cast(back.data(), filters.data(),
+                         {DType::f32, type, kFilters * kWindow, channels, channels, stored, 0}, nullptr)));
+      EXPECT_EQ(back.values(), expected);
+    }
+  }
+}
+
 TEST(FindNonfinite, SeesOneBadValueAnywhere) {
   for (const DType type : kAllTypes) {
     for (const auto& [rows, channels] : {std::pair{1, 300}, std::pair{21, 19}}) {
@@ -172,6 +216,7 @@ TEST(Elementwise, RefusesWhatBreaksTheContract) {
       refused(relu(x.data(), x.data(), {DType::f32, -4, 4, 4}, nullptr), "rows must not be negative"));
   EXPECT_TRUE(refused(fill(x.data(), 0, {DType::f32, 1L << 40, 4, 1L << 40}, nullptr), "overflow"));
   EXPECT_TRUE(refused(scale_channels(x.data(), x.data(), nullptr, good, nullptr), "factors is null"));
+  EXPECT_TRUE(refused(shift_channels(x.data(), x.data(), nullptr, good, nullptr), "offsets is null"));
   EXPECT_TRUE(refused(find_nonfinite(nullptr, x.data(), good, nullptr), "flag is null"));
   EXPECT_TRUE(refused(cast(x.data(), x.data(), {DType::f16, DType::f32, 4, 4, 4, 4, 0}, nullptr),
                       "out must not be x"));

@@ -33,6 +33,9 @@ struct ElementwiseShape {
 // out[., c] = x[., c] * factors[c], fp32 [channels]: a mask or a gate.
 [[nodiscard]] Status scale_channels(void* out, const void* x, const float* factors,
                                     const ElementwiseShape& shape, StreamHandle stream);
+// out[., c] = x[., c] + offsets[c], fp32 [channels]: the bias of a convolution.
+[[nodiscard]] Status shift_channels(void* out, const void* x, const float* offsets,
+                                    const ElementwiseShape& shape, StreamHandle stream);
 [[nodiscard]] Status fill(void* out, float value, const ElementwiseShape& shape, StreamHandle stream);
 
 // out = x in another type and leading dimension, rounded to nearest even. Lanes channels .. zeroed_channels-1
