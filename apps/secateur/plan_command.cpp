@@ -147,7 +147,7 @@ void print_plan(const GpuDescription& gpu, const NetworkPlanOptions& options, co
   fmt::print("{}", table_text(rows));
   fmt::print("  (tc): tensor cores\n");
   const double seconds = plan.floor_seconds;
-  fmt::print("\nNo faster than {} images/s for the convolutions.\n",
+  fmt::print("\nConvolutions alone, multiplied out directly: at most {} images/s.\n",
              grouped(static_cast<std::int64_t>(static_cast<double>(options.batch) / seconds)));
   fmt::print("Memory (estimate): {} = {} for {} + {} for a step; the largest batch that fits is {}.\n",
              bytes_text(plan.memory.total()), bytes_text(plan.memory.model),

@@ -1,5 +1,7 @@
 #include "secateur/backend/conv_problem.h"
 
+#include <algorithm>
+
 #include "secateur/core/error.h"
 
 namespace secateur {
@@ -55,7 +57,13 @@ std::int64_t ConvProblem::macs() const {
 }
 
 std::int64_t ConvProblem::bytes() const {
-  return (input_elements() + output_elements() + filter_elements()) * size_of(storage_type(precision));
+  // A stride beyond the window skips input positions; as a result they are still written, with zeros.
+  const auto reached = [&](std::size_t axis, std::int64_t extent, std::int64_t windows) {
+    return pass == ConvPass::input_gradient ? extent : std::min(extent, windows * kernel[axis]);
+  };
+  const std::int64_t input_moved = batch * reached(0, input.height, output.height) *
+                                   reached(1, input.width, output.width) * input.channels;
+  return (input_moved + output_elements() + filter_elements()) * size_of(storage_type(precision));
 }
 
 ConvProblem ConvGeometry::pass(ConvPass pass) const {
