@@ -180,7 +180,9 @@ TEST(Cast, PadsFiltersAndTakesThePaddingBack) {
 
 TEST(FindNonfinite, SeesOneBadValueAnywhere) {
   for (const DType type : kAllTypes) {
-    for (const auto& [rows, channels] : {std::pair{1, 300}, std::pair{21, 19}}) {
+    for (const auto& size : {std::pair{1, 300}, std::pair{21, 19}}) {
+      const int rows = size.first;
+      const int channels = size.second;
       Random random;
       MapBuffer x(type, rows, channels, channels + 5);
       std::vector<double> values = random.normals(rows * channels);
