@@ -1,7 +1,21 @@
-// The methods that `compare` sets side by side.
+// The methods that `compare` sets side by side, and the table of such a comparison.
 #include "experiments/definitions.h"
 
 namespace secateur::experiments {
+
+Findings compared(const std::vector<Outcome>& outcomes) {
+  Findings findings;
+  findings.table.header = result_header();
+  findings.table.header.insert(findings.table.header.begin(), "run");
+  std::vector<std::vector<app::RunHistory>> arms;
+  for (const Outcome& outcome : outcomes) {
+    std::vector<Cell>& row = findings.table.rows.emplace_back(result_cells(outcome.runs));
+    row.insert(row.begin(), Cell{outcome.point.name});
+    arms.push_back(outcome.runs);
+  }
+  findings.notes = cautions(arms);
+  return findings;
+}
 
 std::vector<Point> compare_points(const app::RunOptions& base, Scale scale) {
   std::vector<Point> points;

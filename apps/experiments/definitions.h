@@ -14,6 +14,8 @@ namespace secateur::experiments {
 [[nodiscard]] Experiment fig4();
 [[nodiscard]] Experiment fig8();
 
+// What most of them make of their runs: a row an outcome, its name and the columns of every comparison.
+[[nodiscard]] Findings compared(const std::vector<Outcome>& outcomes);
 [[nodiscard]] std::vector<Point> compare_points(const app::RunOptions& base, Scale scale);
 
 }  // namespace secateur::experiments

@@ -27,25 +27,6 @@ Series by_round(const std::string& name, const std::vector<RunHistory>& runs, do
   return series;
 }
 
-std::vector<std::vector<RunHistory>> runs_of(const std::vector<Outcome>& outcomes) {
-  std::vector<std::vector<RunHistory>> arms;
-  for (const Outcome& outcome : outcomes) arms.push_back(outcome.runs);
-  return arms;
-}
-
-// Accuracy after pruning against a number that the points vary.
-Findings varied(const std::vector<Outcome>& outcomes, const std::string& what) {
-  Findings findings;
-  findings.table.header = result_header();
-  findings.table.header.insert(findings.table.header.begin(), what);
-  for (const Outcome& outcome : outcomes) {
-    std::vector<Cell>& row = findings.table.rows.emplace_back(result_cells(outcome.runs));
-    row.insert(row.begin(), Cell{outcome.point.name});
-  }
-  findings.notes = cautions(runs_of(outcomes));
-  return findings;
-}
-
 std::vector<Point> fig2_points(const RunOptions& base, Scale /*scale*/) {
   RunOptions scheduled = base;
   scheduled.prune.controller.gamma = 0;
@@ -53,7 +34,7 @@ std::vector<Point> fig2_points(const RunOptions& base, Scale /*scale*/) {
 }
 
 Findings fig2_findings(const std::vector<Outcome>& outcomes) {
-  Findings findings = varied(outcomes, "run");
+  Findings findings = compared(outcomes);
   std::vector<Series> series;
   for (const Outcome& outcome : outcomes) {
     const bool dashed = &outcome != &outcomes.front();
@@ -83,7 +64,7 @@ std::vector<Point> fig4_points(const RunOptions& base, Scale scale) {
 }
 
 Findings fig4_findings(const std::vector<Outcome>& outcomes) {
-  Findings findings = varied(outcomes, "gamma");
+  Findings findings = compared(outcomes);
   std::vector<Series> accuracy;
   std::vector<Series> trade_off;
   for (const Outcome& outcome : outcomes) {
@@ -121,7 +102,7 @@ std::vector<Point> fig8_points(const RunOptions& base, Scale scale) {
 }
 
 Findings fig8_findings(const std::vector<Outcome>& outcomes) {
-  Findings findings = varied(outcomes, "N");
+  Findings findings = compared(outcomes);
   Series accuracy{.name = "top-1 on the test images", .points = {}, .dots = true};
   for (const Outcome& outcome : outcomes) {
     std::vector<double> values;

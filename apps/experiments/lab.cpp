@@ -39,10 +39,11 @@ std::string file_name_of(const std::string& text) {
   return name;
 }
 
-// A folder whose run is done, under way, or not begun.
+// A folder whose run is done, under way, or not begun. The report is the last thing that a run writes: a kill
+// just before it leaves the model without the measurements of it.
 struct Place {
   explicit Place(const fs::path& path)
-      : done(fs::exists(path / "model.h5")),
+      : done(fs::exists(path / "report.html")),
         resume(!done && fs::exists(path / "last.h5")),
         folder(path, done || resume) {}
   bool done;

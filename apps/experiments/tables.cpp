@@ -11,21 +11,6 @@ namespace {
 
 using app::RunOptions;
 
-// A table with a row an outcome: its name, and the columns of every comparison.
-Findings compared(const std::vector<Outcome>& outcomes) {
-  Findings findings;
-  findings.table.header = result_header();
-  findings.table.header.insert(findings.table.header.begin(), "run");
-  std::vector<std::vector<app::RunHistory>> arms;
-  for (const Outcome& outcome : outcomes) {
-    std::vector<Cell>& row = findings.table.rows.emplace_back(result_cells(outcome.runs));
-    row.insert(row.begin(), Cell{outcome.point.name});
-    arms.push_back(outcome.runs);
-  }
-  findings.notes = cautions(arms);
-  return findings;
-}
-
 // Table 2: accuracy after (%), parameters and FLOPs removed (%), as printed.
 struct Published {
   const char* model;

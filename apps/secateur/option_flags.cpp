@@ -64,18 +64,18 @@ OptionFlags::OptionFlags(CLI::App& command, RunOptions& options, Sections sectio
   }
 }
 
-void OptionFlags::take(const Recipe& recipe) {
-  list_->apply(recipe);
+void OptionFlags::take(const Recipe& recipe, UnknownKeys unknown) {
+  list_->apply(recipe, unknown);
   for (const auto& [key, entry] : recipe.entries()) given_.push_back(key);
 }
 
-void OptionFlags::apply(const Recipe& first) {
-  take(first);
+void OptionFlags::apply(const Recipe& stored) {
+  take(stored, UnknownKeys::ignore);
   apply();
 }
 
 void OptionFlags::apply() {
-  if (!recipe_file_.empty()) take(Recipe::from_file(recipe_file_));
+  if (!recipe_file_.empty()) take(Recipe::from_file(recipe_file_), UnknownKeys::refuse);
   for (const auto& flag : flags_) {
     if (!flag->given) continue;
     list_->set(flag->key,

@@ -31,8 +31,9 @@ class OptionFlags {
   // Applies the recipe file, then the flags, to the options. Throws Error that names the key or flag, what
   // was expected and what came, and for unknown keys the nearest one.
   void apply();
-  // The same with a recipe that comes before both.
-  void apply(const Recipe& first);
+  // The same with the recipe of a run that goes on, which comes before both. A run of `demo` or of an
+  // experiment has keys of sections that this command does not take: those are passed over.
+  void apply(const Recipe& stored);
 
   // Keys that a recipe or a flag gave, so that a command can tell a choice from a default.
   [[nodiscard]] bool given(const std::string& key) const;
@@ -48,7 +49,7 @@ class OptionFlags {
     bool given = false;
   };
 
-  void take(const Recipe& recipe);
+  void take(const Recipe& recipe, UnknownKeys unknown);
 
   std::unique_ptr<OptionList> list_;
   std::vector<std::unique_ptr<Flag>> flags_;

@@ -297,7 +297,7 @@ def as_json(kernels):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("library", type=pathlib.Path)
+    parser.add_argument("archive", metavar="LIBRARY", type=pathlib.Path)
     parser.add_argument("--bounds", type=pathlib.Path, default=pathlib.Path(__file__).with_name("bounds.toml"))
     parser.add_argument("--table", type=pathlib.Path)
     parser.add_argument("--json", type=pathlib.Path)
@@ -312,7 +312,7 @@ def main():
         return SKIPPED
     if arguments.cache:
         arguments.cache.mkdir(parents=True, exist_ok=True)
-    kernels = read_library(arguments.library, *tools, arguments.cache)
+    kernels = read_library(arguments.archive, *tools, arguments.cache)
     if arguments.table:
         arguments.table.write_text(table(kernels))
     else:

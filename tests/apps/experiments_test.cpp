@@ -143,6 +143,31 @@ TEST_P(Smoke, LeavesEveryArtefactAndDoesNothingTwice) {
   std::filesystem::remove(out.string() + ".log");
 }
 
+// A kill after the model was saved and before it was measured.
+TEST(Experiments, ARunWithoutItsMeasurementIsNotTakenForDone) {
+  const std::filesystem::path out =
+      std::filesystem::temp_directory_path() / ("secateur-cut-short" + std::to_string(::getpid()));
+  const std::string command = std::string(test::kProgram) + " run table10 --smoke --out " + out.string() +
+                              " > " + out.string() + ".log 2>&1";
+  ASSERT_EQ(std::system(command.c_str()), 0);  // NOLINT(cert-env33-c): the command is ours
+  for (const auto& entry : std::filesystem::directory_iterator(out / "runs")) {
+    std::filesystem::remove(entry.path() / "report.html");
+    std::ifstream log(entry.path() / "run.jsonl");
+    std::string kept;
+    for (std::string line; std::getline(log, line);) {
+      const nlohmann::json event = nlohmann::json::parse(line);
+      if (event.at("event") != "measured" || event.at("which") != "after") kept += line + "\n";
+    }
+    log.close();
+    std::ofstream(entry.path() / "run.jsonl", std::ios::trunc) << kept;
+  }
+  std::filesystem::remove(out / "results.json");
+  EXPECT_EQ(std::system(command.c_str()), 0);  // NOLINT(cert-env33-c): the command is ours
+  EXPECT_TRUE(std::filesystem::exists(out / "results.json"));
+  std::filesystem::remove_all(out);
+  std::filesystem::remove(out.string() + ".log");
+}
+
 std::vector<std::string> experiment_names() {
   std::vector<std::string> names;
   for (const Experiment& experiment : experiments()) names.push_back(experiment.name);

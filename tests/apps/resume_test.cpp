@@ -159,6 +159,20 @@ TEST_F(Resume, PruningGoesOnInTheMiddleOfARound) {
   }
 }
 
+// What an interrupted demo says to go on with.
+TEST_F(Resume, BothPartsOfADemoGoOnByThemselves) {
+  const std::string demo =
+      "demo --synthetic-train 250 --synthetic-test 50 --validation 100 --batch 32 --epochs 3 "
+      "--rounds 2 --finetune-epochs 1 --sample-images 32 --out ";
+  run(demo + path("whole"));
+  run_until_checkpoint(demo + path("first"), path("first/base/last.h5"), 1);
+  run("train --resume --out " + path("first/base"));
+  expect_same_state("whole/base", "first/base");
+  run_until_checkpoint(demo + path("second"), path("second/pruned/last.h5"), 2);
+  run("prune --resume --out " + path("second/pruned"));
+  expect_same_state("whole/pruned", "second/pruned");
+}
+
 TEST_F(Resume, AnOptionThatIsChangedIsNamed) {
   run(kTraining + "--epochs 1 --out " + path("run"));
   run("train --resume --epochs 2 --out " + path("run"));

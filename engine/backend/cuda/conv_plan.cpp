@@ -207,10 +207,10 @@ class ConvPlanner {
         ConvPlan plan;
         plan.problem_ = problem;
         plan.rank_ = rank++;
-        std::string refusal = build(plan, config);
-        if (refusal.empty()) {
+        std::string refusal;
+        if (std::optional<CudnnDescriptor> built = build(plan, config, refusal)) {
           plan.descriptors_ = std::make_unique<ConvPlan::Descriptors>(
-              ConvPlan::Descriptors{std::move(graph), std::move(config), std::move(*built_)});
+              ConvPlan::Descriptors{std::move(graph), std::move(config), std::move(*built)});
           return plan;
         }
         reasons.push_back(std::move(refusal));
@@ -248,9 +248,9 @@ class ConvPlanner {
     return configs;
   }
 
-  // Fills in the plan and leaves its descriptor in built_, or says why the engine cannot be used.
-  [[nodiscard]] std::string build(ConvPlan& plan, const CudnnDescriptor& config) const {
-    built_.reset();
+  // Fills in the plan and returns its descriptor, or nothing and why the engine cannot be used.
+  [[nodiscard]] std::optional<CudnnDescriptor> build(ConvPlan& plan, const CudnnDescriptor& config,
+                                                     std::string& refusal) const {
     const CudnnDescriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR, "engine");
     cudnnBackendDescriptor_t pointer = engine.get();
     static_cast<void>(
@@ -258,7 +258,8 @@ class ConvPlanner {
     plan.engine_index_ = engine.integer(CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
     const std::set<cudnnBackendNumericalNote_t> notes = numerical_notes(engine);
     if (const auto reason = forbidden(plan.problem_, notes)) {
-      return fmt::format("engine {} {}", plan.engine_index_, *reason);
+      refusal = fmt::format("engine {} {}", plan.engine_index_, *reason);
+      return std::nullopt;
     }
     plan.tensor_cores_ = notes.contains(CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
     plan.deterministic_ = !notes.contains(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC);
@@ -269,19 +270,18 @@ class ConvPlanner {
     descriptor.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
     if (properties_) descriptor.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *properties_);
     if (const cudnnStatus_t status = descriptor.try_finalize(); status != CUDNN_STATUS_SUCCESS) {
-      return fmt::format("engine {}: {}", plan.engine_index_, cudnn_reason(status));
+      refusal = fmt::format("engine {}: {}", plan.engine_index_, cudnn_reason(status));
+      return std::nullopt;
     }
     plan.workspace_ = descriptor.integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
     const std::string knobs = knobs_text(config);
     plan.engine_ = fmt::format("engine {}{}{}", plan.engine_index_, knobs.empty() ? "" : ", knobs ", knobs);
-    built_.emplace(std::move(descriptor));
-    return "";
+    return descriptor;
   }
 
   std::string name_;
   cudnnHandle_t handle_ = nullptr;
   std::optional<CudnnDescriptor> properties_;
-  mutable std::optional<CudnnDescriptor> built_;
 };
 
 ConvPlanCache::ConvPlanCache(const GpuDescription& gpu) : planner_(std::make_unique<ConvPlanner>(gpu)) {}
