@@ -25,7 +25,7 @@ class NoiseImages final : public BatchSource {
   MapShape shape_;
   std::int64_t classes_;
   std::int64_t samples_;
-  std::vector<float> noise_;
+  std::vector<std::byte> noise_;  // a batch as its tensor stores it
 };
 
 }  // namespace secateur::app

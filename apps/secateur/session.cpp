@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "secateur/backend/kernel.h"
+#include "secateur/backend/open_device.h"
 #include "secateur/core/error.h"
 #include "secateur/core/version.h"
 #include "secateur/data/loader.h"
@@ -16,12 +17,6 @@
 
 namespace secateur::app {
 namespace {
-
-std::unique_ptr<Device> open(const std::string& name) {
-  const DeviceKind kind = device_kind_from_name(name);
-  require(kind != DeviceKind::cuda, "device cuda: this build has no CUDA back end");
-  return make_host_device(kind);
-}
 
 Precision precision_for(const RunSettings& settings) {
   if (settings.device == "reference") return Precision::fp64;
@@ -38,7 +33,7 @@ data::ImageSet limited(const data::ImageSet& set, std::int64_t limit) {
 }  // namespace
 
 Session::Session(const RunSettings& settings)
-    : device_(open(settings.device)),
+    : device_(open_device(device_kind_from_name(settings.device))),
       stream_(device_->make_stream()),
       arena_(*device_),
       precision_(precision_for(settings)) {

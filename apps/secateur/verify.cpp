@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "secateur/core/error.h"
+#include "secateur/core/host_values.h"
 #include "secateur/noise.h"
 #include "secateur/prune/surgeon.h"
 #include "secateur/text.h"
@@ -22,16 +23,7 @@ std::vector<double> logits_of(Model& model, Session& session) {
                   {.batch = kBatch, .precision = session.precision()});
   fill_with_noise(program.images(), session.stream());
   program.forward({});
-  const Tensor logits = program.logits();
-  std::vector<double> values(static_cast<std::size_t>(logits.count()));
-  if (logits.dtype == DType::f64) {
-    session.stream().copy_to_host(values.data(), logits.data, logits.stored_bytes());
-  } else {
-    std::vector<float> narrow(values.size());
-    session.stream().copy_to_host(narrow.data(), logits.data, logits.stored_bytes());
-    std::ranges::copy(narrow, values.begin());
-  }
-  return values;
+  return read_values(program.logits(), session.stream());
 }
 
 // The plan that leads from the base to the pruned network, read off the original indices that the latter

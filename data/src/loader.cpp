@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "secateur/core/error.h"
+#include "secateur/core/host_values.h"
 #include "secateur/core/rng.h"
 
 namespace secateur::data {
@@ -25,6 +26,15 @@ std::vector<T> make_table(const ImageSet& set, bool normalize) {
     }
   }
   return table;
+}
+
+// The same values as 16-bit patterns.
+std::vector<std::uint16_t> rounded_table(const std::vector<double>& table, DType type) {
+  std::vector<std::uint16_t> rounded(table.size());
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    encode_element(type, table[i], reinterpret_cast<std::byte*>(&rounded[i]));
+  }
+  return rounded;
 }
 
 // Writes `count` pixels, reading from `source` on with a step of `step` pixels (1 or -1).
@@ -71,7 +81,9 @@ Loader::Loader(ImageSet set, const LoaderOptions& options)
     : set_(std::move(set)),
       options_(options),
       table_f32_(make_table<float>(set_, options.normalize)),
-      table_f64_(make_table<double>(set_, options.normalize)) {
+      table_f64_(make_table<double>(set_, options.normalize)),
+      table_f16_(rounded_table(table_f64_, DType::f16)),
+      table_bf16_(rounded_table(table_f64_, DType::bf16)) {
   require(set_.size() > 0, "data set '{}' has no images to load", set_.name());
   require(options.padding >= 0 && options.padding < 1024, "a padding of {} pixels", options.padding);
   require(set_.size() <= std::numeric_limits<std::uint32_t>::max(),
@@ -139,10 +151,14 @@ void Loader::write_batch(std::int64_t first, std::int64_t count, const Tensor& i
   const std::int64_t stride = set_.image_shape().positions() * images.leading;
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t sample = position(first + i);
+    const std::int64_t offset = i * stride;
     if (images.dtype == DType::f32) {
-      write_image(sample, table_f32_, images.as<float>() + i * stride, images.leading);
+      write_image(sample, table_f32_, images.as<float>() + offset, images.leading);
+    } else if (images.dtype == DType::f64) {
+      write_image(sample, table_f64_, images.as<double>() + offset, images.leading);
     } else {
-      write_image(sample, table_f64_, images.as<double>() + i * stride, images.leading);
+      const auto& table = images.dtype == DType::f16 ? table_f16_ : table_bf16_;
+      write_image(sample, table, static_cast<std::uint16_t*>(images.data) + offset, images.leading);
     }
     labels[i] = set_.label(sample);
   }
@@ -175,8 +191,9 @@ void check_batch(const BatchSource& source, std::int64_t first, std::int64_t cou
               images.leading >= shape.channels,
           "{} images {} do not fit into a tensor {} with leading dimension {}", count,
           shape.batched(count).to_string(), images.shape.to_string(), images.leading);
-  require(images.dtype == DType::f32 || images.dtype == DType::f64,
-          "images are loaded as f32 or f64, not as {}", name_of(images.dtype));
+  require(images.dtype == DType::f32 || images.dtype == DType::f64 || images.dtype == DType::f16 ||
+              images.dtype == DType::bf16,
+          "images are loaded as f32, f64, f16 or bf16, not as {}", name_of(images.dtype));
   require(labels.dtype == DType::i32 && labels.dense() && labels.count() >= count,
           "{} labels need a dense i32 tensor of as many elements, not {} of {}", count,
           labels.shape.to_string(), name_of(labels.dtype));

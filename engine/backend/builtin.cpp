@@ -3,6 +3,9 @@
 #include "backend/cpu/cpu_kernels.h"
 #include "backend/reference/reference_kernels.h"
 #include "secateur/backend/kernel.h"
+#ifdef SECATEUR_WITH_CUDA
+#include "backend/cuda/cuda_kernels.h"
+#endif
 
 namespace secateur {
 
@@ -11,6 +14,9 @@ void register_builtin_kernels() {
   std::call_once(once, [] {
     register_cpu_kernels();
     register_reference_kernels();
+#ifdef SECATEUR_WITH_CUDA
+    register_cuda_kernels();
+#endif
   });
 }
 

@@ -4,21 +4,10 @@
 #include <numeric>
 
 #include "secateur/core/error.h"
+#include "secateur/core/host_values.h"
 
 namespace secateur {
 namespace {
-
-template <class T>
-void convert(const std::vector<std::byte>& bytes, const Tensor& tensor, std::vector<double>& values) {
-  const auto* source = reinterpret_cast<const T*>(bytes.data());
-  const std::int64_t channels = tensor.channels();
-  for (std::int64_t row = 0; row < tensor.rows(); ++row) {
-    for (std::int64_t c = 0; c < channels; ++c) {
-      values[static_cast<std::size_t>(row * channels + c)] =
-          static_cast<double>(source[row * tensor.leading + c]);
-    }
-  }
-}
 
 // Standardises the maps of one image in place (zero mean, unit length over the positions; zeros where a map
 // is constant).
@@ -45,23 +34,6 @@ double reduced_correlation(CorrelationKind kind, double rho) {
 }
 
 }  // namespace
-
-std::vector<double> host_values(const Tensor& tensor, Stream& stream) {
-  require(tensor.dtype == DType::f32 || tensor.dtype == DType::f64,
-          "maps of {} cannot be read on the host: score in fp32", name_of(tensor.dtype));
-  std::vector<double> values(static_cast<std::size_t>(tensor.count()));
-  if (values.empty()) return values;
-  // The last row ends with its channels: what lies beyond may belong to another tensor.
-  const std::int64_t elements = (tensor.rows() - 1) * tensor.leading + tensor.channels();
-  std::vector<std::byte> bytes(static_cast<std::size_t>(elements * size_of(tensor.dtype)));
-  stream.copy_to_host(bytes.data(), tensor.data, static_cast<std::int64_t>(bytes.size()));
-  if (tensor.dtype == DType::f32) {
-    convert<float>(bytes, tensor, values);
-  } else {
-    convert<double>(bytes, tensor, values);
-  }
-  return values;
-}
 
 MapSums::MapSums(Device& device, Stream& stream, const ScorerOptions& options, CriterionNeeds needs,
                  bool pairwise, std::vector<TapView> views, const std::vector<SpaceStatistics>& spaces)
@@ -134,7 +106,7 @@ void MapSums::add_redundancy(const TapView& view, const Tensor& maps, std::int64
 }
 
 void MapSums::add_pairwise(const TapView& view, const Tensor& maps, std::int64_t images) {
-  std::vector<double> values = host_values(maps, stream_);
+  std::vector<double> values = read_values(maps, stream_);
   const std::int64_t positions = maps.shape[1] * maps.shape[2];
   const std::int64_t channels = maps.channels();
   std::vector<double>& sums = slots_[view.space].pairwise;
@@ -155,7 +127,7 @@ void MapSums::add_pairwise(const TapView& view, const Tensor& maps, std::int64_t
 }
 
 void MapSums::add_activations(const TapView& view, const Tensor& maps, std::int64_t images) {
-  const std::vector<double> values = host_values(maps, stream_);
+  const std::vector<double> values = read_values(maps, stream_);
   const std::int64_t positions = maps.shape[1] * maps.shape[2];
   const std::int64_t channels = maps.channels();
   Slots& slots = slots_[view.space];
@@ -171,8 +143,8 @@ void MapSums::add_activations(const TapView& view, const Tensor& maps, std::int6
 void MapSums::add_taylor(const TapView& view, const Tensor& maps, const Tensor& gradients,
                          std::int64_t images) {
   // One after the other: both may be gathered into the same scratch memory.
-  const std::vector<double> values = host_values(members_of(view, maps), stream_);
-  const std::vector<double> slopes = host_values(members_of(view, gradients), stream_);
+  const std::vector<double> values = read_values(members_of(view, maps), stream_);
+  const std::vector<double> slopes = read_values(members_of(view, gradients), stream_);
   const std::int64_t positions = maps.shape[1] * maps.shape[2];
   const std::int64_t channels = slots_[view.space].width;
   std::vector<double>& sums = slots_[view.space].taylor;

@@ -58,7 +58,4 @@ class MapSums {
   Slab scratch_;  // members gathered from scattered lanes
 };
 
-// A tensor's elements on the host, in float64, without the leading dimension's padding: rows x channels.
-[[nodiscard]] std::vector<double> host_values(const Tensor& tensor, Stream& stream);
-
 }  // namespace secateur

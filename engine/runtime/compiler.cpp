@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "secateur/backend/gpu_description.h"
 #include "secateur/core/error.h"
 #include "secateur/graph/fusion.h"
 #include "secateur/graph/op.h"
@@ -306,11 +307,16 @@ class Compiler {
 
 CompiledProgram compile(const Model& model, Stream& stream, const ProgramOptions& options) {
   require(options.batch >= 1, "a batch has at least one sample, got {}", options.batch);
-  require(options.channel_padding >= 1, "channel_padding is at least 1, got {}", options.channel_padding);
+  require(options.channel_padding >= 0, "channel_padding is 0 or more, got {}", options.channel_padding);
   require((options.precision == Precision::fp64) == (stream.device().kind() == DeviceKind::reference),
           "precision fp64 belongs to the reference device, the others to cpu and cuda; got {} on {}",
           name_of(options.precision), name_of(stream.device().kind()));
-  return Compiler(model, stream, options).run();
+  ProgramOptions chosen = options;
+  if (chosen.channel_padding == 0) {
+    const bool on_gpu = stream.device().kind() == DeviceKind::cuda;
+    chosen.channel_padding = on_gpu ? gpu_channel_padding(options.precision) : 1;
+  }
+  return Compiler(model, stream, chosen).run();
 }
 
 }  // namespace secateur

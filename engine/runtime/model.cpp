@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "secateur/core/error.h"
+#include "secateur/core/host_values.h"
 #include "secateur/core/rng.h"
 
 namespace secateur {
@@ -14,14 +14,6 @@ namespace {
 constexpr std::int64_t kParameterAlignment = 16;
 // Regions of the slab start where the widest loads of any device may begin.
 constexpr std::int64_t kRegionAlignment = 64;
-
-template <class Target, class Source>
-std::vector<Target> converted(const Source* source, std::size_t count) {
-  std::vector<Target> result(count);
-  std::transform(source, source + count, result.begin(),
-                 [](Source value) { return static_cast<Target>(value); });
-  return result;
-}
 
 }  // namespace
 
@@ -130,37 +122,12 @@ void Model::initialize(std::uint64_t seed, Stream& stream) {
   }
 }
 
-std::vector<double> Model::read_tensor(const Tensor& tensor, Stream& stream) const {
-  const auto count = static_cast<std::size_t>(tensor.count());
-  if (dtype_ == DType::f64) {
-    std::vector<double> values(count);
-    stream.copy_to_host(values.data(), tensor.data, tensor.stored_bytes());
-    return values;
-  }
-  std::vector<float> values(count);
-  stream.copy_to_host(values.data(), tensor.data, tensor.stored_bytes());
-  return converted<double>(values.data(), count);
-}
-
-void Model::write_tensor(const Tensor& tensor, std::span<const double> values, Stream& stream) const {
-  require(static_cast<std::int64_t>(values.size()) == tensor.count(),
-          "expected {} values for a tensor {}, got {}", tensor.count(), tensor.shape.to_string(),
-          values.size());
-  if (dtype_ == DType::f64) {
-    stream.copy_to_device(tensor.data, values.data(), tensor.stored_bytes());
-  } else {
-    const auto narrow = converted<float>(values.data(), values.size());
-    stream.copy_to_device(tensor.data, narrow.data(), tensor.stored_bytes());
-    stream.synchronize();  // `narrow` goes
-  }
-}
-
 std::vector<double> Model::read(std::int64_t parameter, Stream& stream) const {
-  return read_tensor(value(parameter), stream);
+  return read_values(value(parameter), stream);
 }
 
 void Model::write(std::int64_t parameter, std::span<const double> values, Stream& stream) {
-  write_tensor(value(parameter), values, stream);
+  write_values(value(parameter), values, stream);
 }
 
 // A writer is a handle. NOLINTNEXTLINE(performance-unnecessary-value-param)
@@ -197,14 +164,11 @@ void Model::restore(const StateReader& reader, Stream& stream) {
             "stored parameter '{}' has {} bytes, expected {}", name, stored.bytes.size(),
             count * static_cast<std::size_t>(size_of(stored.dtype)));
     std::vector<double> values(count);
-    if (stored.dtype == DType::f64) {
-      std::memcpy(values.data(), stored.bytes.data(), stored.bytes.size());
-    } else {
-      std::vector<float> narrow(count);
-      std::memcpy(narrow.data(), stored.bytes.data(), stored.bytes.size());
-      values = converted<double>(narrow.data(), count);
+    const auto element = static_cast<std::size_t>(size_of(stored.dtype));
+    for (std::size_t i = 0; i < count; ++i) {
+      values[i] = decode_element(stored.dtype, stored.bytes.data() + i * element);
     }
-    write_tensor(into, values, stream);
+    write_values(into, values, stream);
   };
   const StateReader values = reader.scope("parameters");
   const StateReader momenta = reader.scope("momentum");
@@ -237,7 +201,7 @@ Model Model::clone(Device& device, Stream& source_stream, Stream& target_stream)
     const auto index = static_cast<std::int64_t>(i);
     copy.write(index, read(index, source_stream), target_stream);
     if (const Tensor velocity = momentum(index); !velocity.empty()) {
-      copy.write_tensor(copy.momentum(index), read_tensor(velocity, source_stream), target_stream);
+      write_values(copy.momentum(index), read_values(velocity, source_stream), target_stream);
     }
   }
   return copy;

@@ -117,19 +117,11 @@ struct Program::Impl {
     }
   }
 
-  // The loss that is differentiated is the mean over the valid samples.
+  // The loss that is differentiated is the mean over the valid samples, times the loss scale.
   void fill_loss_gradient(const StepState& state) const {
-    const Tensor target = tensor(code.loss_gradient);
-    const double scale = 1.0 / static_cast<double>(state.samples > 0 ? state.samples : options.batch);
-    const auto rows = static_cast<std::size_t>(target.rows() * target.leading);
-    if (target.dtype == DType::f64) {
-      const std::vector<double> values(rows, scale);
-      stream.copy_to_device(target.data, values.data(), target.stored_bytes());
-    } else {
-      const std::vector<float> values(rows, static_cast<float>(scale));
-      stream.copy_to_device(target.data, values.data(), target.stored_bytes());
-    }
-    stream.synchronize();
+    const auto samples = static_cast<double>(state.samples > 0 ? state.samples : options.batch);
+    primitives_of(stream.device().kind())
+        .fill(stream, tensor(code.loss_gradient), state.loss_scale / samples);
   }
 };
 
@@ -155,6 +147,7 @@ Tensor Program::labels() {
 
 void Program::forward(const StepState& state) {
   impl_->bind();
+  impl_->stream.make_current();
   for (BoundStep& step : impl_->forward) impl_->run(step, state);
 }
 
@@ -162,6 +155,7 @@ void Program::backward(const StepState& state) {
   require(!impl_->code.backward.empty(),
           "this program has no backward pass: compile it to train or to score gradients");
   impl_->bind();
+  impl_->stream.make_current();
   impl_->fill_loss_gradient(state);
   for (BoundStep& step : impl_->backward) impl_->run(step, state);
 }

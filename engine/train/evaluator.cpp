@@ -4,46 +4,26 @@
 #include <cmath>
 #include <vector>
 
-#include "secateur/core/error.h"
+#include "secateur/core/host_values.h"
 
 namespace secateur {
-namespace {
-
-std::vector<double> host_values(const Tensor& tensor, Stream& stream) {
-  const auto count = static_cast<std::size_t>(tensor.rows() * tensor.leading);
-  std::vector<double> values(count);
-  if (tensor.dtype == DType::f64) {
-    stream.copy_to_host(values.data(), tensor.data, tensor.stored_bytes());
-    return values;
-  }
-  require(tensor.dtype == DType::f32, "metrics are read from float32 or float64, got {}",
-          name_of(tensor.dtype));
-  std::vector<float> narrow(count);
-  stream.copy_to_host(narrow.data(), tensor.data, tensor.stored_bytes());
-  std::ranges::copy(narrow, values.begin());
-  return values;
-}
-
-}  // namespace
-
 BatchMetrics read_metrics(Program& program, Stream& stream, std::int64_t samples) {
   const Tensor logits = program.logits();
   const Tensor labels = program.labels();
-  const std::vector<double> scores = host_values(logits, stream);
-  const std::vector<double> losses = host_values(program.losses(), stream);
-  const std::int64_t loss_leading = program.losses().leading;
+  const std::vector<double> scores = read_values(logits, stream);
+  const std::vector<double> losses = read_values(program.losses(), stream);
   std::vector<std::int32_t> targets(static_cast<std::size_t>(labels.count()));
   stream.copy_to_host(targets.data(), labels.data, labels.stored_bytes());
 
   BatchMetrics metrics;
   const std::int64_t classes = logits.channels();
   for (std::int64_t n = 0; n < samples; ++n) {
-    const double loss = losses[static_cast<std::size_t>(n * loss_leading)];
+    const double loss = losses[static_cast<std::size_t>(n)];
     metrics.finite = metrics.finite && std::isfinite(loss);
     metrics.loss_sum += loss;
     const std::int32_t target = targets[static_cast<std::size_t>(n)];
     if (target < 0) continue;
-    const double* row = scores.data() + n * logits.leading;
+    const double* row = scores.data() + n * classes;
     // Counted as "not below", so that a NaN anywhere is never called right.
     std::int64_t not_below = 0;
     for (std::int64_t k = 0; k < classes; ++k) not_below += (k != target && !(row[k] < row[target])) ? 1 : 0;

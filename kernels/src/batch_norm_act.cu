@@ -97,6 +97,13 @@ __global__ void __launch_bounds__(kTileThreads)
   }
 }
 
+__global__ void __launch_bounds__(kTileThreads)
+    inverse_deviation_kernel(float* inverse_deviation, const float* variance, float epsilon,
+                             std::int64_t channels) {
+  const std::int64_t channel = block_index() * kTileThreads + thread_index();
+  if (channel < channels) inverse_deviation[channel] = 1.0F / sqrtf(variance[channel] + epsilon);
+}
+
 template <typename T, bool kAligned, bool kVariance>
 Status launch_apply(void* y, const void* x, const void* residual, const Channels& channels, float epsilon,
                     bool relu, const BatchNormShape& shape, StreamHandle stream) {
@@ -164,6 +171,17 @@ Status batch_norm_act_inference(void* y, const void* x, const void* residual,
     const Channels channels{parameters.scale, parameters.shift, mean, variance};
     return launch_apply<T, kAligned, true>(y, x, residual, channels, parameters.epsilon, relu, shape, stream);
   });
+}
+
+Status batch_norm_inverse_deviation(float* inverse_deviation, const float* variance, float epsilon,
+                                    std::int64_t channels, StreamHandle stream) {
+  Check check("batch_norm_inverse_deviation");
+  check.size("channels", channels);
+  if (channels > 0) check.pointer("inverse_deviation", inverse_deviation).pointer("variance", variance);
+  if (check.failed()) return check.status();
+  return launch("batch_norm_inverse_deviation", &inverse_deviation_kernel,
+                {ceil_div(channels, kTileThreads), 1, 1}, kTileThreads, 0, stream, inverse_deviation,
+                variance, epsilon, channels);
 }
 
 }  // namespace secateur::kernels

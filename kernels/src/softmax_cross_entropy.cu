@@ -97,6 +97,9 @@ __global__ void __launch_bounds__(kRowsPerBlock* kWarpSize)
   // In place is allowed: a lane overwrites only what it alone reads from here on.
   float scale = args.options.host_scale;
   if (args.options.device_scale != nullptr) scale *= *args.options.device_scale;
+  if (args.options.sample_scales != nullptr) {
+    scale *= args.options.sample_scales[sample * args.options.sample_stride];
+  }
   T* out = gradient + sample * args.ld;
   __syncwarp();
 #pragma unroll 4
@@ -134,6 +137,7 @@ Status softmax_cross_entropy(float* losses, void* gradient, LossMetrics* metrics
   check.aligned("gradient", gradient, size_of(shape.type));
   check.that(options.label_smoothing >= 0.0F && options.label_smoothing <= 1.0F,
              "label_smoothing is not in 0 .. 1");
+  check.positive("sample_stride", options.sample_stride);
   check.that(shape.samples == 0 || labels != nullptr || soft_targets != nullptr,
              "neither labels nor soft_targets are given");
   check.that(metrics == nullptr || losses != nullptr || shape.samples == 0, "metrics need the losses");

@@ -7,6 +7,7 @@
 #include "golden/golden_file.h"
 #include "golden/golden_targets.h"
 #include "secateur/core/error.h"
+#include "secateur/core/host_values.h"
 #include "secateur/runtime/model.h"
 #include "secateur/runtime/program.h"
 #include "secateur/train/sgd.h"
@@ -72,28 +73,10 @@ struct Network {
 
 class NetworkGolden : public ::testing::TestWithParam<GoldenTarget> {};
 
-// Fills `tensor` with dense values.
-template <class T>
-void fill(const Tensor& tensor, const std::vector<double>& values, Stream& stream) {
-  std::vector<T> stored(static_cast<std::size_t>(tensor.rows() * tensor.leading), T{});
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const auto element = static_cast<std::int64_t>(i);
-    const std::int64_t place = element / tensor.channels() * tensor.leading + element % tensor.channels();
-    stored.at(static_cast<std::size_t>(place)) = static_cast<T>(values[i]);
-  }
-  stream.copy_to_device(tensor.data, stored.data(), tensor.stored_bytes());
-  stream.synchronize();
-}
-
 void feed(Program& program, const GoldenFile& golden, Stream& stream) {
-  const Tensor images = program.images();
-  if (images.dtype == DType::f64) {
-    fill<double>(images, golden.values("images"), stream);
-  } else {
-    fill<float>(images, golden.values("images"), stream);
-  }
+  write_values(program.images(), golden.values("images"), stream);
   if (program.options().mode == ProgramMode::train) {
-    fill<std::int32_t>(program.labels(), golden.values("labels"), stream);
+    write_values(program.labels(), golden.values("labels"), stream);
   }
 }
 
@@ -120,7 +103,7 @@ void check_network(const Network& network, const GoldenTarget& target, Device& d
   Program inference(model, arena, *stream, options);
   feed(inference, golden, *stream);
   inference.forward({});
-  near(values_of(inference.logits(), *stream), "inference_logits");
+  near(read_values(inference.logits(), *stream), "inference_logits");
 
   options.mode = ProgramMode::train;
   Program training(model, arena, *stream, options);
@@ -130,13 +113,13 @@ void check_network(const Network& network, const GoldenTarget& target, Device& d
   for (const std::string step : {"step1/", "step2/"}) {
     feed(training, golden, *stream);
     training.forward({});
-    near(values_of(training.logits(), *stream), step + "logits");
-    near(values_of(training.losses(), *stream), step + "losses");
+    near(read_values(training.logits(), *stream), step + "logits");
+    near(read_values(training.losses(), *stream), step + "losses");
     training.backward({});
     for (std::size_t i = 0; i < parameters; ++i) {
       const Parameter& parameter = model.parameters()[i];
       if (!is_trained(parameter.spec.kind)) continue;
-      near(values_of(model.gradient(static_cast<std::int64_t>(i)), *stream),
+      near(read_values(model.gradient(static_cast<std::int64_t>(i)), *stream),
            step + "gradient/" + parameter.name);
     }
     sgd.step(golden.header().at("learning_rate"), *stream);

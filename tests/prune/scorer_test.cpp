@@ -60,7 +60,7 @@ std::vector<double> normalized(std::vector<double> values) {
 // maps[image][channel] of a tap's listed lanes.
 std::vector<std::vector<Map>> maps_of(const Tensor& tensor, const std::vector<std::int64_t>& lanes,
                                       Stream& stream) {
-  const std::vector<double> values = test::values_of(tensor, stream);
+  const std::vector<double> values = read_values(tensor, stream);
   const std::int64_t positions = tensor.shape[1] * tensor.shape[2];
   std::vector<std::vector<Map>> maps;
   for (std::int64_t n = 0; n < tensor.shape[0]; ++n) {
@@ -411,7 +411,7 @@ TEST(Scorer, TaylorIsTheSlopeOfTheLoss) {
     setup.source.begin_epoch(2);
     setup.source.fill(0, 1, *setup.whole.stream, program.images(), program.labels());
     program.forward({});
-    return test::values_of(program.losses(), *setup.whole.stream)[0];
+    return read_values(program.losses(), *setup.whole.stream)[0];
   };
   constexpr double kStep = 1e-6;
   for (std::size_t c = 0; c < 6; ++c) {

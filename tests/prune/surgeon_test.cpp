@@ -79,7 +79,7 @@ std::vector<double> part_of(const std::vector<double>& whole, const Parameter& p
   return result;
 }
 
-std::vector<double> host(const Tensor& tensor, Stream& stream) { return test::values_of(tensor, stream); }
+std::vector<double> host(const Tensor& tensor, Stream& stream) { return read_values(tensor, stream); }
 
 // Fills the momentum with numbers that tell every element apart, and moves batch norm away from its start
 // values.

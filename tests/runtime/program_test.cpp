@@ -16,7 +16,6 @@ namespace {
 
 using test::NoiseSource;
 using test::relative_error;
-using test::values_of;
 using test::WholeModel;
 
 constexpr std::int64_t kBatch = 6;
@@ -38,13 +37,13 @@ RunResult run_training(WholeModel& whole, ProgramOptions options) {
   source.fill(0, kBatch, *whole.stream, program.images(), program.labels());
   program.forward({.seed = 3, .step = 5});
   RunResult result;
-  result.logits = values_of(program.logits(), *whole.stream);
-  result.losses = values_of(program.losses(), *whole.stream);
+  result.logits = read_values(program.logits(), *whole.stream);
+  result.losses = read_values(program.losses(), *whole.stream);
   program.backward({.seed = 3, .step = 5});
   for (std::size_t i = 0; i < whole.model.parameters().size(); ++i) {
     const auto index = static_cast<std::int64_t>(i);
     if (is_trained(whole.model.parameters()[i].spec.kind)) {
-      result.gradients.push_back(values_of(whole.model.gradient(index), *whole.stream));
+      result.gradients.push_back(read_values(whole.model.gradient(index), *whole.stream));
     } else {
       result.statistics.push_back(whole.model.read(index, *whole.stream));
     }
@@ -187,8 +186,8 @@ TEST(Program, TapsShowTheValuesThatFusionHides) {
     std::vector<std::int32_t> spare(3);
     source.fill(0, 3, *whole.stream, program.images(), Tensor(spare.data(), DType::i32, Shape{3}));
     program.forward({});
-    seen.push_back(values_of(program.tap(0), *whole.stream));
-    seen.push_back(values_of(program.tap(1), *whole.stream));
+    seen.push_back(read_values(program.tap(0), *whole.stream));
+    seen.push_back(read_values(program.tap(1), *whole.stream));
   }
   EXPECT_LE(relative_error(seen[0], seen[2]), 1e-6);
   EXPECT_LE(relative_error(seen[1], seen[3]), 1e-6);
@@ -209,11 +208,11 @@ TEST(Program, TapGradientsMatchFiniteDifferences) {
   program.forward({});
   program.backward({});
   const Tensor gradient = program.tap_gradient(0);
-  const auto values = values_of(gradient, *whole.stream);
+  const auto values = read_values(gradient, *whole.stream);
   std::vector<double> sums(static_cast<std::size_t>(gradient.channels()), 0.0);
   for (std::size_t i = 0; i < values.size(); ++i) sums[i % sums.size()] += values[i];
   const auto shift = whole.model.find_parameter("block1.conv1.bn.shift");
-  EXPECT_LE(relative_error(sums, values_of(whole.model.gradient(shift), *whole.stream)), 1e-10);
+  EXPECT_LE(relative_error(sums, read_values(whole.model.gradient(shift), *whole.stream)), 1e-10);
 }
 
 TEST(Program, NegativeLabelsTakeNoPart) {
@@ -228,7 +227,7 @@ TEST(Program, NegativeLabelsTakeNoPart) {
     program.forward({});
     program.backward({.samples = 3});
     gradients.push_back(
-        values_of(whole.model.gradient(whole.model.find_parameter("conv1.weight")), *whole.stream));
+        read_values(whole.model.gradient(whole.model.find_parameter("conv1.weight")), *whole.stream));
   }
   EXPECT_LE(relative_error(gradients[1], gradients[0]), 1e-12);
 }

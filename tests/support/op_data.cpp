@@ -3,8 +3,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "secateur/core/host_values.h"
 #include "secateur/core/rng.h"
-#include "support/element_codec.h"
 #include "support/op_run.h"
 
 namespace secateur::test {
@@ -89,7 +89,7 @@ OpData make_data(const OpCase& op_case, std::uint64_t seed, Precision precision)
   RandomSequence random(seed, RngPurpose::test);
   OpData data;
   const auto keep = [](std::vector<double> values, DType kept_in) {
-    for (double& value : values) value = rounded(kept_in, value);
+    for (double& value : values) value = rounded_to(kept_in, value);
     return values;
   };
   for (std::size_t i = 0; i < op_case.inputs.size(); ++i) {

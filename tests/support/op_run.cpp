@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <bit>
 
+#include "secateur/backend/open_device.h"
 #include "secateur/core/error.h"
-#include "support/element_codec.h"
+#include "secateur/core/host_values.h"
 
 namespace secateur::test {
 namespace {
@@ -26,7 +27,7 @@ std::vector<double> values_of(const Tensor& tensor, Stream& stream, bool& paddin
   for (std::int64_t row = 0; row < tensor.rows(); ++row) {
     for (std::int64_t lane = 0; lane < tensor.leading; ++lane) {
       const double value =
-          decode(tensor.dtype, bytes.data() + (row * tensor.leading + lane) * size_of(tensor.dtype));
+          decode_element(tensor.dtype, bytes.data() + (row * tensor.leading + lane) * size_of(tensor.dtype));
       if (lane < tensor.channels()) {
         values.push_back(value);
       } else if (value != 0) {
@@ -40,8 +41,7 @@ std::vector<double> values_of(const Tensor& tensor, Stream& stream, bool& paddin
 }  // namespace
 
 std::unique_ptr<Device> open_test_device(DeviceKind kind) {
-  if (kind == DeviceKind::cuda) return nullptr;
-  return make_host_device(kind);
+  return why_no_device(kind) ? nullptr : open_device(kind);
 }
 
 OpRun::OpRun(const OpCase& op_case, const OpData& data, Device& device, Precision precision,
@@ -74,8 +74,10 @@ OpRun::OpRun(const OpCase& op_case, const OpData& data, Device& device, Precisio
     const bool trained = with_backward && is_trained(specs_[i].kind);
     parameter_gradients_.push_back(trained ? allocate(master, specs_[i].shape, 1, nullptr) : Tensor());
   }
-  output_ = allocate(type, output_shape.batched(op_case.batch), lanes, nullptr);
-  if (with_backward) output_gradient_ = allocate(type, output_.shape, lanes, &data.output_gradient);
+  // Losses are fp32 or better, whatever the logits are stored in.
+  const DType output_type = op_case.op == "softmax_cross_entropy" ? master : type;
+  output_ = allocate(output_type, output_shape.batched(op_case.batch), lanes, nullptr);
+  if (with_backward) output_gradient_ = allocate(output_type, output_.shape, lanes, &data.output_gradient);
   bytes_ = output_.stored_bytes();
   for (const Tensor& tensor : inputs_) bytes_ += tensor.stored_bytes();
   for (const Tensor& tensor : parameters_) bytes_ += tensor.stored_bytes();
@@ -112,8 +114,8 @@ Tensor OpRun::allocate(DType type, const Shape& shape, std::int64_t lanes,
     std::fill(bytes.begin(), bytes.end(), std::byte{0});
     for (std::int64_t row = 0; row < tensor.rows(); ++row) {
       for (std::int64_t c = 0; c < tensor.channels(); ++c) {
-        encode(type, values->at(static_cast<std::size_t>(row * tensor.channels() + c)),
-               bytes.data() + (row * tensor.leading + c) * size_of(type));
+        encode_element(type, values->at(static_cast<std::size_t>(row * tensor.channels() + c)),
+                       bytes.data() + (row * tensor.leading + c) * size_of(type));
       }
     }
   }

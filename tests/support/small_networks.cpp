@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "secateur/core/error.h"
+#include "secateur/core/host_values.h"
 #include "secateur/core/rng.h"
 
 namespace secateur::test {
@@ -66,21 +67,11 @@ void NoiseSource::fill(std::int64_t first, std::int64_t count, Stream& stream, c
     RandomSequence means(seed_, RngPurpose::test, static_cast<std::uint32_t>(target), 0);
     RandomSequence noise(seed_, RngPurpose::test, static_cast<std::uint32_t>(n),
                          static_cast<std::uint32_t>(epoch_) + 1);
-    for (std::int64_t p = 0; p < shape_.positions(); ++p) {
-      for (std::int64_t c = 0; c < images.leading; ++c) {
-        pixels.push_back(c < shape_.channels ? separation_ * means.normal() + noise.normal() : 0.0);
-      }
+    for (std::int64_t i = 0; i < shape_.positions() * shape_.channels; ++i) {
+      pixels.push_back(separation_ * means.normal() + noise.normal());
     }
   }
-  if (images.dtype == DType::f64) {
-    stream.copy_to_device(images.data, pixels.data(),
-                          static_cast<std::int64_t>(pixels.size() * sizeof(double)));
-  } else {
-    std::vector<float> narrow(pixels.size());
-    std::ranges::transform(pixels, narrow.begin(), [](double v) { return static_cast<float>(v); });
-    stream.copy_to_device(images.data, narrow.data(),
-                          static_cast<std::int64_t>(narrow.size() * sizeof(float)));
-  }
+  write_values({images.data, images.dtype, shape_.batched(count), images.leading}, pixels, stream);
   stream.copy_to_device(labels.data, targets.data(), count * static_cast<std::int64_t>(sizeof(std::int32_t)));
   stream.synchronize();
 }

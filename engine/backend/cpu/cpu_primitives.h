@@ -18,6 +18,7 @@ class CpuPrimitives final : public Primitives {
                              const RedundancySums& sums) override;
   void gather(Stream& stream, DType type, std::span<const GatherSegment> segments) override;
   void add(Stream& stream, const Tensor& a, const Tensor& b, const Tensor& out) override;
+  void fill(Stream& stream, const Tensor& out, double value) override;
   [[nodiscard]] bool all_finite(Stream& stream, DType type, const void* values, std::int64_t count) override;
 };
 

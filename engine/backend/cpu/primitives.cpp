@@ -18,9 +18,10 @@ void update_range(T* weights, const T* gradients, T* momentum, std::int64_t coun
   const T rate = static_cast<T>(settings.learning_rate);
   const T keep = static_cast<T>(settings.momentum);
   const T decay = static_cast<T>(weight_decay);
+  const T scale = static_cast<T>(settings.gradient_scale);
 #pragma omp simd
   for (std::int64_t i = 0; i < count; ++i) {
-    const T g = gradients[i] + decay * weights[i];
+    const T g = scale * gradients[i] + decay * weights[i];
     const T v = keep * momentum[i] + g;
     momentum[i] = v;
     if constexpr (nesterov) {
@@ -182,6 +183,13 @@ void CpuPrimitives::add(Stream& /*stream*/, const Tensor& a, const Tensor& b, co
           "tensors that are added have one shape, got {} + {} -> {}", a.shape.to_string(),
           b.shape.to_string(), out.shape.to_string());
   with_real(out.dtype, "add", [&](auto zero) { add_tensors<decltype(zero)>(a, b, out); });
+}
+
+void CpuPrimitives::fill(Stream& /*stream*/, const Tensor& out, double value) {
+  with_real(out.dtype, "fill", [&](auto zero) {
+    using T = decltype(zero);
+    std::fill_n(out.as<T>(), out.rows() * out.leading, static_cast<T>(value));
+  });
 }
 
 bool CpuPrimitives::all_finite(Stream& /*stream*/, DType type, const void* values, std::int64_t count) {

@@ -2,48 +2,15 @@
 
 #include <algorithm>
 
-#include "secateur/core/device.h"
-#include "secateur/core/error.h"
-#include "secateur/core/slab.h"
+#include "backend/cuda/cuda_kernel.h"
+#include "backend/cuda/filter_memory.h"
 #include "secateur/kernels/channel_gather.h"
-#include "secateur/kernels/channel_moments.h"
-#include "secateur/kernels/elementwise.h"
 
 namespace secateur {
 namespace {
 
-kernels::DType kernel_type(DType type) {
-  switch (type) {
-    case DType::f32:
-      return kernels::DType::f32;
-    case DType::f16:
-      return kernels::DType::f16;
-    case DType::bf16:
-      return kernels::DType::bf16;
-    default:
-      fail("a convolution on CUDA stores f32, f16 or bf16, not {}", name_of(type));
-  }
-}
-
-// Parts of a workspace, one after the other; a part of no bytes has no place.
-class Parts {
- public:
-  static constexpr std::int64_t kNone = -1;
-  std::int64_t take(std::int64_t bytes) {
-    if (bytes <= 0) return kNone;
-    const std::int64_t offset = end_;
-    end_ = align_up(end_ + bytes, Device::kAlignment);
-    return offset;
-  }
-  [[nodiscard]] std::int64_t bytes() const { return end_; }
-
- private:
-  std::int64_t end_ = 0;
-};
-
-void* part(void* workspace, std::int64_t offset) {
-  return offset == Parts::kNone ? nullptr : static_cast<std::byte*>(workspace) + offset;
-}
+using cuda::part;
+using cuda::Parts;
 
 class ConvKernel final : public Kernel {
  public:
@@ -55,8 +22,9 @@ class ConvKernel final : public Kernel {
         has_bias_(setup.parameters.size() > 1) {
     geometry_.problem.deterministic = true;
     const Shape& weight = setup.parameters[0].shape;
-    window_rows_ = weight[0] * weight[1] * weight[2];
-    group_channels_ = weight[3];
+    const std::int64_t columns = geometry_.problem.input.channels / geometry_.problem.groups;
+    filters_ = {storage_type(setup.precision), weight[0] * weight[1] * weight[2], weight[3],
+                geometry_.problem.filter_elements() / columns, columns};
     forward_ = plan(ConvPass::forward);
     if (!setup.input_gradient_wanted.empty() && setup.input_gradient_wanted[0]) {
       input_gradient_ = plan(ConvPass::input_gradient);
@@ -71,14 +39,13 @@ class ConvKernel final : public Kernel {
     const Tensor& y = a.output;
     void* filters = filters_are_saved_ ? a.saved : part(a.workspace, forward_filters_);
     void* masters = a.parameters[0].data;
-    if (filters != nullptr) cast_filters(filters, masters);
+    if (filters != nullptr) cuda::cast_filters(filters, masters, filters_, runtime_.stream, layer_);
     void* x = compact_input(a.inputs[0], part(a.workspace, forward_input_));
     void* result = geometry_.copies_output ? part(a.workspace, forward_output_) : y.data;
     forward_->run(runtime_.handle,
                   {x, filters != nullptr ? filters : masters, result, part(a.workspace, forward_scratch_)});
     if (geometry_.copies_output) spread(y, result);
-    if (!has_bias_) return;
-    check(kernels::shift_channels(y.data, y.data, a.parameters[1].as<float>(), elements(y), runtime_.stream));
+    if (has_bias_) cuda::add_bias(y, a.parameters[1], runtime_.stream, layer_);
   }
 
   void backward(const BackwardArguments& a) override {
@@ -89,8 +56,11 @@ class ConvKernel final : public Kernel {
       void* filters = part(a.workspace, backward_filters_);
       weight_gradient_->run(runtime_.handle, {x, filters != nullptr ? filters : masters, dy,
                                               part(a.workspace, backward_scratch_)});
-      if (filters != nullptr) cast_back(masters, filters);
-      if (has_bias_) bias_gradient(a);
+      if (filters != nullptr) cuda::cast_filters_back(masters, filters, filters_, runtime_.stream, layer_);
+      if (has_bias_) {
+        cuda::sum_bias_gradient(a.parameter_gradients[1], a.output_gradient,
+                                part(a.workspace, backward_sums_), runtime_.stream, layer_);
+      }
     }
     if (input_gradient_ == nullptr || a.input_gradients[0].empty()) return;
     const Tensor& dx = a.input_gradients[0];
@@ -110,8 +80,7 @@ class ConvKernel final : public Kernel {
   }
 
   void lay_out_memory() {
-    const std::int64_t filters =
-        geometry_.uses_masters() ? 0 : geometry_.problem.filter_elements() * element_;
+    const std::int64_t filters = geometry_.uses_masters() ? 0 : filters_.stored_bytes();
     const std::int64_t input = geometry_.copies_input ? geometry_.problem.input_elements() * element_ : 0;
     const std::int64_t output = geometry_.copies_output ? geometry_.problem.output_elements() * element_ : 0;
     filters_are_saved_ = filters > 0 && input_gradient_ != nullptr;
@@ -131,45 +100,13 @@ class ConvKernel final : public Kernel {
     if (weight_gradient_ != nullptr) {
       backward_filters_ = backward.take(filters);
       if (has_bias_) {
-        backward_means_ = backward.take((geometry_.problem.batch + 1) * geometry_.out_channels * 4);
+        backward_sums_ =
+            backward.take(cuda::bias_gradient_workspace(geometry_.problem.batch, geometry_.out_channels));
       }
       scratch = std::max(scratch, weight_gradient_->workspace());
     }
     backward_scratch_ = backward.take(scratch);
     memory_.backward_workspace = backward.bytes();
-  }
-
-  void check(const kernels::Status& status) const {
-    require(status.ok(), "layer '{}': {}", layer_, status.message);
-  }
-
-  [[nodiscard]] kernels::DType type() const { return kernel_type(storage_type(geometry_.problem.precision)); }
-
-  [[nodiscard]] kernels::ElementwiseShape elements(const Tensor& map) const {
-    return {type(), map.rows(), map.channels(), map.leading};
-  }
-
-  // Masters [K, R, S, C] -> filters [stored K, R, S, stored C], zeros in the rest.
-  void cast_filters(void* filters, const void* masters) const {
-    const ConvProblem& p = geometry_.problem;
-    const std::int64_t stored = p.input.channels / p.groups;
-    check(kernels::cast(
-        filters, masters,
-        {type(), kernels::DType::f32, window_rows_, group_channels_, stored, group_channels_, stored},
-        runtime_.stream));
-    const std::int64_t written = window_rows_ * stored;
-    const std::int64_t rest = p.filter_elements() - written;
-    if (rest == 0) return;
-    check(kernels::fill(static_cast<std::byte*>(filters) + written * element_, 0, {type(), 1, rest, rest},
-                        runtime_.stream));
-  }
-
-  void cast_back(void* gradient, const void* filters) const {
-    const std::int64_t stored = geometry_.problem.input.channels / geometry_.problem.groups;
-    check(kernels::cast(
-        gradient, filters,
-        {kernels::DType::f32, type(), window_rows_, group_channels_, group_channels_, stored, 0},
-        runtime_.stream));
   }
 
   // Rows of a map without its padding lanes, or the map itself where cuDNN reads it as it is.
@@ -198,23 +135,7 @@ class ConvKernel final : public Kernel {
     segment.in_columns = in_columns;
     segment.out_columns = columns;
     segment.out_stride = out_stride;
-    check(kernels::channel_gather(&segment, 1, static_cast<int>(element_), runtime_.stream));
-  }
-
-  // Sum over samples and positions, as a mean of means: no float is added in an order that could change.
-  void bias_gradient(const BackwardArguments& a) const {
-    const Tensor& dy = a.output_gradient;
-    const std::int64_t samples = dy.shape[0];
-    const std::int64_t positions = dy.shape[1] * dy.shape[2];
-    const std::int64_t channels = dy.channels();
-    auto* means = static_cast<float*>(part(a.workspace, backward_means_));
-    float* total = means + samples * channels;
-    check(kernels::channel_moments({.mean = means}, dy.data,
-                                   {type(), samples, positions, channels, dy.leading}, runtime_.stream));
-    check(kernels::channel_moments({.mean = total}, means,
-                                   {kernels::DType::f32, 1, samples, channels, channels}, runtime_.stream));
-    check(kernels::scale(a.parameter_gradients[1].as<float>(), total, static_cast<float>(samples * positions),
-                         {kernels::DType::f32, 1, channels, channels}, runtime_.stream));
+    cuda::check(kernels::channel_gather(&segment, 1, static_cast<int>(element_), runtime_.stream), layer_);
   }
 
   std::string layer_;
@@ -222,15 +143,14 @@ class ConvKernel final : public Kernel {
   ConvGeometry geometry_;
   std::int64_t element_;
   bool has_bias_;
-  std::int64_t window_rows_ = 0;     // K * R * S
-  std::int64_t group_channels_ = 0;  // C / groups, logical
+  cuda::FilterLayout filters_;  // rows K * R * S, columns C / groups
   std::shared_ptr<const ConvPlan> forward_, input_gradient_, weight_gradient_;
   KernelMemory memory_;
   bool filters_are_saved_ = false;
   std::int64_t forward_filters_ = Parts::kNone, forward_input_ = Parts::kNone, forward_output_ = Parts::kNone,
                forward_scratch_ = Parts::kNone;
   std::int64_t backward_filters_ = Parts::kNone, backward_input_ = Parts::kNone,
-               backward_output_ = Parts::kNone, backward_means_ = Parts::kNone,
+               backward_output_ = Parts::kNone, backward_sums_ = Parts::kNone,
                backward_scratch_ = Parts::kNone;
 };
 

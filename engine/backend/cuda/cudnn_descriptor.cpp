@@ -1,23 +1,10 @@
 #include "backend/cuda/cudnn_descriptor.h"
 
-#include <array>
 #include <utility>
 
 #include "secateur/core/error.h"
 
 namespace secateur {
-
-std::string cudnn_reason(cudnnStatus_t status) {
-  std::array<char, 1024> words{};
-  cudnnGetLastErrorString(words.data(), words.size());
-  std::string reason = cudnnGetErrorString(status);
-  if (words[0] != '\0') reason += fmt::format(": {}", words.data());
-  return reason;
-}
-
-void check_cudnn(cudnnStatus_t status, std::string_view what) {
-  if (status != CUDNN_STATUS_SUCCESS) fail("{}: cuDNN refused: {}", what, cudnn_reason(status));
-}
 
 CudnnDescriptor::CudnnDescriptor(cudnnBackendDescriptorType_t type, std::string_view what) : what_(what) {
   check_cudnn(cudnnBackendCreateDescriptor(type, &descriptor_), what_);

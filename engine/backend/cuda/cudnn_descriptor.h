@@ -12,12 +12,9 @@
 #include <string>
 #include <string_view>
 
-namespace secateur {
+#include "backend/cuda/cuda_check.h"
 
-// cuDNN's name of a status, and the reason that it stored for this thread, if any.
-[[nodiscard]] std::string cudnn_reason(cudnnStatus_t status);
-// Throws Error that says what was tried and cuDNN's reason.
-void check_cudnn(cudnnStatus_t status, std::string_view what);
+namespace secateur {
 
 class CudnnDescriptor {
  public:

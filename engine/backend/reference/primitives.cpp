@@ -88,7 +88,7 @@ class ReferencePrimitives final : public Primitives {
     auto* v = static_cast<double*>(momentum);
     for (const UpdateSegment& segment : segments) {
       for (std::int64_t i = segment.offset; i < segment.offset + segment.count; ++i) {
-        const double decayed = g[i] + segment.weight_decay * w[i];
+        const double decayed = settings.gradient_scale * g[i] + segment.weight_decay * w[i];
         v[i] = settings.momentum * v[i] + decayed;
         w[i] -= settings.learning_rate * (settings.nesterov ? decayed + settings.momentum * v[i] : v[i]);
       }
@@ -158,6 +158,11 @@ class ReferencePrimitives final : public Primitives {
             b.shape.to_string(), out.shape.to_string());
     require_float64(out.dtype, "add");
     fill_rows(out, [&](std::int64_t r, std::int64_t c) { return row_of(a, r)[c] + row_of(b, r)[c]; });
+  }
+
+  void fill(Stream& /*stream*/, const Tensor& out, double value) override {
+    require_float64(out.dtype, "fill");
+    std::fill_n(out.as<double>(), out.rows() * out.leading, value);
   }
 
   bool all_finite(Stream& /*stream*/, DType type, const void* values, std::int64_t count) override {

@@ -358,5 +358,16 @@ TEST(BatchNormAct, RefusesWhatBreaksTheContract) {
       batch_norm_act_inference(nullptr, nullptr, nullptr, {}, nullptr, nullptr, true, s.shape, nullptr)));
 }
 
+TEST(BatchNormAct, InverseDeviation) {
+  const Array<float> variance(std::vector<float>{0.25F, 0.0F, 4.0F});
+  const Array<float> inverse(3);
+  ASSERT_TRUE(succeeded(batch_norm_inverse_deviation(inverse.data(), variance.data(), 0.0625F, 3, nullptr)));
+  EXPECT_FLOAT_EQ(inverse.values()[0], 1.0F / std::sqrt(0.3125F));
+  EXPECT_FLOAT_EQ(inverse.values()[1], 4.0F);
+  EXPECT_FLOAT_EQ(inverse.values()[2], 1.0F / std::sqrt(4.0625F));
+  EXPECT_TRUE(succeeded(batch_norm_inverse_deviation(nullptr, nullptr, 0.0F, 0, nullptr)));
+  EXPECT_TRUE(refused(batch_norm_inverse_deviation(nullptr, variance.data(), 0.0F, 3, nullptr), "is null"));
+}
+
 }  // namespace
 }  // namespace secateur::kernels::test

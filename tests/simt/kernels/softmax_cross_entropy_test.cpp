@@ -114,6 +114,30 @@ TEST(SoftmaxCrossEntropy, SoftTargets) {
   check(DType::bf16, {3, Placement::aligned}, 12, 5, 0.0, true, true);
 }
 
+// Weighted samples: each gradient is that of its own loss, times its own factor.
+TEST(SoftmaxCrossEntropy, SampleScales) {
+  constexpr std::int64_t kSamples = 5;
+  constexpr std::int64_t kClasses = 7;
+  Random random;
+  MapBuffer logits(DType::f32, kSamples, kClasses);
+  MapBuffer plain(DType::f32, kSamples, kClasses);
+  MapBuffer scaled(DType::f32, kSamples, kClasses);
+  logits.fill(random.normals(kSamples * kClasses));
+  const Array<std::int32_t> labels(std::vector<std::int32_t>{0, 6, 3, -1, 2});
+  // Every third float, as losses lie that have a leading dimension of 3.
+  const Array<float> scales(std::vector<float>{2, 9, 9, -0.5, 9, 9, 0, 9, 9, 4, 9, 9, 1, 9, 9});
+  const LogitsShape shape{DType::f32, kSamples, kClasses, kClasses};
+  ASSERT_TRUE(succeeded(softmax_cross_entropy(nullptr, plain.data(), nullptr, logits.data(), labels.data(),
+                                              nullptr, {}, shape, nullptr)));
+  ASSERT_TRUE(succeeded(softmax_cross_entropy(
+      nullptr, scaled.data(), nullptr, logits.data(), labels.data(), nullptr,
+      {.host_scale = 8, .sample_scales = scales.data(), .sample_stride = 3}, shape, nullptr)));
+  std::vector<double> expected = plain.values();
+  const double factors[kSamples] = {16, -4, 0, 32, 8};
+  for (std::size_t i = 0; i < expected.size(); ++i) expected[i] *= factors[i / kClasses];
+  EXPECT_EQ(scaled.values(), expected);
+}
+
 TEST(SoftmaxCrossEntropy, LargeLogitsDoNotOverflow) {
   MapBuffer logits(DType::f32, 2, 3);
   logits.fill({1000, 1000, -1000, -1e30, 0, -INFINITY});

@@ -70,6 +70,8 @@ class Loader final : public BatchSource {
   // Value of pixel v in channel c at [c * 256 + v].
   std::vector<float> table_f32_;
   std::vector<double> table_f64_;
+  std::vector<std::uint16_t> table_f16_;
+  std::vector<std::uint16_t> table_bf16_;
   std::vector<std::byte> staged_images_;
   std::vector<std::int32_t> staged_labels_;
 };

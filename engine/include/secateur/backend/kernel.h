@@ -32,6 +32,7 @@ struct StepState {
   std::uint64_t seed = 0;
   std::int64_t step = 0;     // of the optimiser, counted over the whole run: keys dropout
   std::int64_t samples = 0;  // valid samples of this batch; 0 means all
+  double loss_scale = 1;     // gradients are those of the loss times this: keeps small ones from underflow
 };
 
 // All a kernel may know when it is made. Tensors carry shapes and leading dimensions, but no memory yet.

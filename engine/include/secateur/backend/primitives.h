@@ -22,6 +22,7 @@ struct SgdSettings {
   double learning_rate = 0.1;
   double momentum = 0.9;
   bool nesterov = false;
+  double gradient_scale = 1;  // takes a loss scale back out
 };
 
 enum class FilterNorm : std::uint8_t { l1, l2, max };
@@ -61,14 +62,14 @@ class Primitives {
  public:
   virtual ~Primitives() = default;
 
-  // g' = g + weight_decay * w;  v = momentum * v + g';  w -= learning_rate * (nesterov ? g' + momentum * v :
-  // v). (Sutskever et al. 2013, in the form that PyTorch uses.) Slabs are of the model's element type,
-  // `elements` long; what no segment covers is left alone.
+  // g' = gradient_scale * g + weight_decay * w;  v = momentum * v + g';
+  // w -= learning_rate * (nesterov ? g' + momentum * v : v). (Sutskever et al. 2013, in the form that PyTorch
+  // uses.) Slabs are of the model's element type, `elements` long; what no segment covers is left alone.
   virtual void sgd_update(Stream& stream, DType type, void* weights, const void* gradients, void* momentum,
                           std::span<const UpdateSegment> segments, const SgdSettings& settings) = 0;
 
   // Norm of every filter of every request. l1: sum |w|; l2: sqrt(sum w^2); max: max |w|. Accumulates in
-  // float64.
+  // float64; on a GPU a lane adds up to a 128th of a filter in float32 first.
   virtual void filter_norms(Stream& stream, FilterNorm norm, std::span<const NormRequest> requests) = 0;
 
   // Adds the first `images` images of maps [N, H, W, C] to `sums` (C slots each, device memory). The signed
@@ -83,6 +84,9 @@ class Primitives {
 
   // out = a + b, elementwise on equal shapes; out may be a or b.
   virtual void add(Stream& stream, const Tensor& a, const Tensor& b, const Tensor& out) = 0;
+
+  // Every stored element of `out`, padding lanes included, becomes `value`.
+  virtual void fill(Stream& stream, const Tensor& out, double value) = 0;
 
   // True when every element of the `count` is finite.
   [[nodiscard]] virtual bool all_finite(Stream& stream, DType type, const void* values,

@@ -70,6 +70,9 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
 
   [[nodiscard]] Device& device() const { return device_; }
+  // Makes the device the calling thread's current one, where its back end knows such a thing. Programs and
+  // primitives call it before they queue work.
+  virtual void make_current() {}
   virtual void synchronize() = 0;
   virtual void copy_to_device(void* destination, const void* host, std::int64_t bytes) = 0;
   // Returns once the bytes are on the host.

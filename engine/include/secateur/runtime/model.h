@@ -93,8 +93,6 @@ class Model {
 
  private:
   [[nodiscard]] Tensor tensor_at(std::int64_t parameter, std::int64_t region_elements) const;
-  void write_tensor(const Tensor& tensor, std::span<const double> values, Stream& stream) const;
-  [[nodiscard]] std::vector<double> read_tensor(const Tensor& tensor, Stream& stream) const;
 
   Graph graph_;
   Device* device_;

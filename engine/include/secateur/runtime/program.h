@@ -47,9 +47,11 @@ struct ProgramOptions {
   Precision precision = Precision::fp32;
   bool with_loss = false;  // implied by train and score_gradients
   double label_smoothing = 0;
-  std::vector<NodeId> taps = {};     // nodes of the model's graph whose values (and gradients) stay readable
-  bool fuse = true;                  // false: one kernel a node, the reference path
-  std::int64_t channel_padding = 1;  // channel axes of activations are stored padded to a multiple of this
+  std::vector<NodeId> taps = {};  // nodes of the model's graph whose values (and gradients) stay readable
+  bool fuse = true;               // false: one kernel a node, the reference path
+  // Channel axes of activations are stored padded to a multiple of this; 0: as the device and precision take
+  // it (8 in 16 bits on a GPU, else 1).
+  std::int64_t channel_padding = 0;
 };
 
 class Program {
@@ -72,7 +74,8 @@ class Program {
 
   // Throws Error when the model was changed since (Model::generation): compile anew.
   void forward(const StepState& state);
-  // Gradients of (sum of losses) / (state.samples, or the batch size). Needs forward() just before.
+  // Gradients of state.loss_scale * (sum of losses) / (state.samples, or the batch size). Needs forward()
+  // just before.
   void backward(const StepState& state);
 
   [[nodiscard]] Tensor logits();  // [N, 1, 1, K]

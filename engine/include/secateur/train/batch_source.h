@@ -27,10 +27,10 @@ class BatchSource {
   // Fixes the order (and the augmentation) of what follows. Sources without shuffling keep their own order.
   virtual void begin_epoch(std::int64_t epoch) = 0;
 
-  // Fills images [count, H, W, C] (f32 or f64, leading dimension respected, padding lanes zeroed; normalised,
-  // and augmented where the source augments) and labels [count] (i32) with samples first .. first + count - 1
-  // of the epoch's order. The tensors' batch axis may be larger than `count`: the rest is left alone. Throws
-  // Error when the range passes size().
+  // Fills images [count, H, W, C] (of the program's type, leading dimension respected, padding lanes zeroed;
+  // normalised, and augmented where the source augments) and labels [count] (i32) with samples first .. first
+  // + count - 1 of the epoch's order. The tensors' batch axis may be larger than `count`: the rest is left
+  // alone. Throws Error when the range passes size().
   virtual void fill(std::int64_t first, std::int64_t count, Stream& stream, const Tensor& images,
                     const Tensor& labels) = 0;
 };

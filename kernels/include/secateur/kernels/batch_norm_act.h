@@ -59,6 +59,10 @@ struct BatchNormRunning {
                                               const float* variance, bool relu, const BatchNormShape& shape,
                                               StreamHandle stream);
 
+// inverse_deviation[c] = 1 / sqrt(variance[c] + epsilon): what the backward pass of given statistics takes.
+[[nodiscard]] Status batch_norm_inverse_deviation(float* inverse_deviation, const float* variance,
+                                                  float epsilon, std::int64_t channels, StreamHandle stream);
+
 // Gradients, with dz = dy where the ReLU passed (y > 0), else 0, and xhat = (x - mean) * inverse_deviation:
 //   dshift = sum dz      dscale = sum dz * xhat      dresidual = dz
 //   dx = scale * inverse_deviation * (dz - (dshift + xhat * dscale) / rows)      batch statistics

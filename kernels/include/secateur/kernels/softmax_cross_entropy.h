@@ -12,9 +12,10 @@
 // nowhere. A label of `classes` or more gives a NaN loss and gradient. A NaN among the logits, or +infinity,
 // does too, and such a sample counts as wrong.
 //
-// gradient_scale is host_scale * *device_scale (null: 1), so that a loss scale can change between replays of
-// a graph. All outputs may be null; the gradient may be the logits. Metrics are added to (the caller zeroes
-// them), the losses in fp64 in a fixed order. Two passes over a row, the second from cache.
+// gradient_scale is host_scale * *device_scale * sample_scales[n * sample_stride] (null: 1), so that a loss
+// scale can change between replays of a graph and losses can be weighted. All outputs may be null; the
+// gradient may be the logits. Metrics are added to (the caller zeroes them), the losses in fp64 in a fixed
+// order. Two passes over a row, the second from cache.
 #pragma once
 
 #include <cstdint>
@@ -35,6 +36,8 @@ struct LossOptions {
   float label_smoothing = 0.0F;
   float host_scale = 1.0F;
   const float* device_scale = nullptr;
+  const float* sample_scales = nullptr;
+  std::int64_t sample_stride = 1;
 };
 
 struct LogitsShape {

@@ -1,0 +1,33 @@
+// open_device: a device by its kind, as programs ask for it by name. The host devices are always there; back
+// ends for accelerators make theirs known when they register their kernels.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "secateur/core/device.h"
+
+namespace secateur {
+
+struct DeviceOptions {
+  int ordinal = 0;                                 // which accelerator of its kind
+  std::shared_ptr<Allocator> allocator = nullptr;  // null: the back end's own
+};
+
+// Throws Error that says why there is no such device: this build has no back end for it, or this machine no
+// device.
+[[nodiscard]] std::unique_ptr<Device> open_device(DeviceKind kind, const DeviceOptions& options = {});
+// Why open_device would throw, or nothing.
+[[nodiscard]] std::optional<std::string> why_no_device(DeviceKind kind, int ordinal = 0);
+
+// What a back end tells of its devices.
+struct DeviceEntry {
+  std::function<std::unique_ptr<Device>(const DeviceOptions&)> open;
+  std::function<std::optional<std::string>(int ordinal)> why_none;
+};
+// Throws Error when the kind is taken.
+void register_device(DeviceKind kind, DeviceEntry entry);
+
+}  // namespace secateur
