@@ -70,6 +70,15 @@ struct PlanArguments {
 // Plans a network for a GPU that need not be there. 1 where a convolution has no engine.
 int run_plan(RunOptions options, const PlanArguments& arguments);
 
+struct SelftestArguments {
+  std::string device = "cpu";
+  std::string filter;  // only checks whose part/name holds this
+  bool quick = false;  // without whole networks at their real size
+  std::filesystem::path json;
+};
+// Compares a device with the float64 reference. 1 where a check fails.
+int run_selftest(const SelftestArguments& arguments);
+
 int run_doctor();
 // Writes the description of the first GPU of this machine as JSON, for `secateur plan --gpu FILE`.
 int run_describe_gpu();

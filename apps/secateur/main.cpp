@@ -42,6 +42,7 @@ class CommandLine {
     add_bench();
     add_plan();
     add_doctor();
+    add_selftest();
     add_plain("version", "Show the version of this build", [] { return run_version(); });
   }
 
@@ -160,6 +161,15 @@ class CommandLine {
         return run_plan(options_, plan_);
       };
     });
+  }
+
+  void add_selftest() {
+    CLI::App& selftest = word("selftest", "Check every op, whole networks and pruning on a device");
+    selftest.add_option("--device", selftest_.device, "cpu or cuda [cpu]");
+    selftest.add_option("--filter", selftest_.filter, "Only checks whose part/name holds this");
+    selftest.add_flag("--quick", selftest_.quick, "Without whole networks at their real size");
+    selftest.add_option("--json", selftest_.json, "Write every check's result to this file");
+    selftest.callback([this] { action_ = [this] { return run_selftest(selftest_); }; });
   }
 
   void add_doctor() {
@@ -298,6 +308,7 @@ class CommandLine {
   bench::BenchOptions bench_;
   ScoreBenchOptions score_bench_;
   std::string precision_ = "fp32";
+  SelftestArguments selftest_;
   std::string part_ = "test";
   bool resume_ = false;
   bool dry_run_ = false;

@@ -117,6 +117,7 @@ class TrainRun {
                      {"learning_rate", epoch.learning_rate},
                      {"seconds", epoch.seconds},
                      {"images_per_second", epoch.images_per_second()}};
+    if (epoch.skipped_steps > 0) fields.emplace_back("skipped_steps", epoch.skipped_steps);
     if (data_.validation) {
       const auto source = data_.validation_source();
       const Evaluation validation = evaluator_.run(*source);

@@ -10,7 +10,7 @@ Sgd::Sgd(Model& model, SgdOptions options) : model_(model), options_(options) {
   require(!options.nesterov || options.momentum > 0, "Nesterov's update needs a momentum above 0");
 }
 
-void Sgd::step(double learning_rate, Stream& stream) {
+void Sgd::step(double learning_rate, Stream& stream, double gradient_scale) {
   if (generation_ != model_.generation()) {
     segments_.clear();
     for (const Parameter& p : model_.parameters()) {
@@ -22,7 +22,7 @@ void Sgd::step(double learning_rate, Stream& stream) {
   }
   primitives_of(model_.device().kind())
       .sgd_update(stream, model_.dtype(), model_.values(), model_.gradients(), model_.momenta(), segments_,
-                  {learning_rate, options_.momentum, options_.nesterov});
+                  {learning_rate, options_.momentum, options_.nesterov, gradient_scale});
 }
 
 }  // namespace secateur

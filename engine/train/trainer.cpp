@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "secateur/backend/primitives.h"
 #include "secateur/core/error.h"
 
 namespace secateur {
@@ -13,7 +14,8 @@ Trainer::Trainer(Model& model, Arena& arena, Stream& stream, BatchSource& source
       stream_(stream),
       source_(source),
       options_(options),
-      sgd_(model, options.sgd) {
+      sgd_(model, options.sgd),
+      loss_scale_(options.precision) {
   require(options.batch >= 1, "a batch has at least one sample, got {}", options.batch);
   require(source.size() >= 1, "there are no samples to train on");
   require(!options.drop_last || source.size() >= options.batch,
@@ -37,6 +39,10 @@ void Trainer::compile() {
   const std::int64_t tail = source_.size() % batch;
   if (tail > 0 && !options_.drop_last) tail_program_ = program_of(tail);
   generation_ = model_.generation();
+  // No kernel writes what lies between two parameters' gradients, and a look at all of them reads it.
+  if (loss_scale_.active()) {
+    stream_.zero(model_.gradients(), model_.layout().trained_elements * size_of(model_.dtype()));
+  }
 }
 
 std::int64_t Trainer::planned_bytes() {
@@ -45,7 +51,8 @@ std::int64_t Trainer::planned_bytes() {
 }
 
 BatchMetrics Trainer::train_step(Program& program, std::int64_t first, std::int64_t count, double rate) {
-  const StepState state{.seed = options_.seed, .step = step_, .samples = count};
+  const StepState state{
+      .seed = options_.seed, .step = step_, .samples = count, .loss_scale = loss_scale_.value()};
   source_.fill(first, count, stream_, program.images(), program.labels());
   program.forward(state);
   const BatchMetrics metrics = read_metrics(program, stream_, count);
@@ -54,9 +61,16 @@ BatchMetrics Trainer::train_step(Program& program, std::int64_t first, std::int6
           "usually helps",
           step_, epoch_, rate);
   program.backward(state);
-  sgd_.step(rate, stream_);
+  const bool finite = !loss_scale_.active() || gradients_finite();
+  if (finite) sgd_.step(rate, stream_, 1 / state.loss_scale);
+  loss_scale_.update(finite);
   ++step_;
   return metrics;
+}
+
+bool Trainer::gradients_finite() {
+  return primitives_of(model_.device().kind())
+      .all_finite(stream_, model_.dtype(), model_.gradients(), model_.layout().trained_elements);
 }
 
 EpochReport Trainer::run_epoch(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer) {
@@ -71,6 +85,7 @@ EpochReport Trainer::run_epoch(const LrPhase& phase, std::int64_t phase_epoch, T
 
   EpochReport report;
   report.epoch = epoch_;
+  const std::int64_t skipped_before = loss_scale_.skipped();
   double loss_sum = 0;
   std::int64_t top1 = 0;
   for (std::int64_t step = 0; step < steps; ++step) {
@@ -96,6 +111,7 @@ EpochReport Trainer::run_epoch(const LrPhase& phase, std::int64_t phase_epoch, T
   report.loss = loss_sum / static_cast<double>(report.samples);
   report.top1 = static_cast<double>(top1) / static_cast<double>(report.samples);
   report.seconds = seconds();
+  report.skipped_steps = loss_scale_.skipped() - skipped_before;
   ++epoch_;
   observer.on_epoch(report);
   return report;
@@ -104,11 +120,16 @@ EpochReport Trainer::run_epoch(const LrPhase& phase, std::int64_t phase_epoch, T
 void Trainer::save(StateWriter writer) const {
   writer.set("epoch", epoch_);
   writer.set("step", step_);
+  if (loss_scale_.active()) loss_scale_.save(writer.scope("loss_scale"));
 }
 
 void Trainer::restore(const StateReader& reader) {
   epoch_ = reader.get<std::int64_t>("epoch");
   step_ = reader.get<std::int64_t>("step");
+  // A run that was begun in another precision has none stored.
+  if (loss_scale_.active() && reader.contains("loss_scale")) {
+    loss_scale_.restore(reader.scope("loss_scale"));
+  }
 }
 
 }  // namespace secateur

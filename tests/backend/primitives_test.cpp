@@ -14,10 +14,10 @@
 #include "secateur/core/host_values.h"
 #include "secateur/core/rng.h"
 #include "secateur/core/slab.h"
-#include "support/op_run.h"
-#include "support/whole_model.h"
+#include "selftest/op_run.h"
+#include "selftest/whole_model.h"
 
-namespace secateur::test {
+namespace secateur::selftest {
 namespace {
 
 // A device with its primitives; values go there in its own element type.
@@ -304,4 +304,4 @@ INSTANTIATE_TEST_SUITE_P(Devices, PrimitivesOnDevice, ::testing::Values(DeviceKi
                          device_name);
 
 }  // namespace
-}  // namespace secateur::test
+}  // namespace secateur::selftest

@@ -10,10 +10,10 @@
 #include "secateur/core/error.h"
 #include "test_paths.h"
 
-namespace secateur::test {
+namespace secateur::selftest {
 
 GoldenFile::GoldenFile(const std::string& name) {
-  const std::string path = std::string(kSourceDir) + "/tests/golden/" + name;
+  const std::string path = std::string(test::kSourceDir) + "/tests/golden/" + name;
   std::ifstream stream(path, std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
   std::uint64_t header_bytes = 0;
@@ -45,4 +45,4 @@ const GoldenArray& GoldenFile::array(const std::string& name) const {
   return found->second;
 }
 
-}  // namespace secateur::test
+}  // namespace secateur::selftest

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace secateur::test {
+namespace secateur::selftest {
 
 struct GoldenArray {
   std::vector<std::int64_t> shape = {};
@@ -38,4 +38,4 @@ class GoldenFile {
   std::map<std::string, GoldenArray> arrays_;
 };
 
-}  // namespace secateur::test
+}  // namespace secateur::selftest

@@ -8,7 +8,7 @@
 
 #include "secateur/backend/kernel.h"
 
-namespace secateur::test {
+namespace secateur::selftest {
 
 struct GoldenTarget {
   std::string name;
@@ -33,4 +33,4 @@ struct GoldenTarget {
   return info.param.name;
 }
 
-}  // namespace secateur::test
+}  // namespace secateur::selftest

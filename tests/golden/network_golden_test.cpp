@@ -11,10 +11,10 @@
 #include "secateur/runtime/model.h"
 #include "secateur/runtime/program.h"
 #include "secateur/train/sgd.h"
-#include "support/op_run.h"
-#include "support/whole_model.h"
+#include "selftest/op_run.h"
+#include "selftest/whole_model.h"
 
-namespace secateur::test {
+namespace secateur::selftest {
 namespace {
 
 NodeId images_of(Graph& graph) {
@@ -144,4 +144,4 @@ TEST_P(NetworkGolden, ResnetEqualsPyTorch) {
 INSTANTIATE_TEST_SUITE_P(PyTorch, NetworkGolden, ::testing::ValuesIn(golden_targets()), golden_target_name);
 
 }  // namespace
-}  // namespace secateur::test
+}  // namespace secateur::selftest

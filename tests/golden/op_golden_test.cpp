@@ -6,10 +6,10 @@
 #include "golden/golden_file.h"
 #include "golden/golden_targets.h"
 #include "secateur/core/error.h"
-#include "support/op_run.h"
-#include "support/whole_model.h"
+#include "selftest/op_run.h"
+#include "selftest/whole_model.h"
 
-namespace secateur::test {
+namespace secateur::selftest {
 namespace {
 
 AttributeValue attribute(const nlohmann::json& value) {
@@ -84,4 +84,4 @@ std::vector<GoldenTarget> single_op_targets() {
 INSTANTIATE_TEST_SUITE_P(PyTorch, OpGolden, ::testing::ValuesIn(single_op_targets()), golden_target_name);
 
 }  // namespace
-}  // namespace secateur::test
+}  // namespace secateur::selftest

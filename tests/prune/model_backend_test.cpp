@@ -5,16 +5,16 @@
 
 #include <map>
 
-#include "prune/prune_graphs.h"
 #include "secateur/core/error.h"
 #include "secateur/prune/pruning_loop.h"
-#include "support/small_networks.h"
-#include "support/whole_model.h"
+#include "selftest/prune_graphs.h"
+#include "selftest/small_networks.h"
+#include "selftest/whole_model.h"
 
 namespace secateur {
 namespace {
 
-using test::WholeModel;
+using selftest::WholeModel;
 
 class EventCount final : public EventSink {
  public:
@@ -44,7 +44,7 @@ TrainerOptions trainer_options(Precision precision) {
 // Everything that a program would hold around a loop.
 struct PruningRun {
   WholeModel whole;
-  test::NoiseSource training, steering, sample;
+  selftest::NoiseSource training, steering, sample;
   Trainer trainer;
   Evaluator evaluator;
   TrainObserver observer;
@@ -52,7 +52,7 @@ struct PruningRun {
   ModelPruningBackend backend;
   PruningLoop loop;
 
-  explicit PruningRun(const PruneOptions& options, Graph graph = test::small_resnet(),
+  explicit PruningRun(const PruneOptions& options, Graph graph = selftest::small_resnet(),
                       DeviceKind kind = DeviceKind::cpu)
       : whole(std::move(graph), kind),
         training(whole.model.graph().shape(0), 4, 70, 1),
@@ -105,7 +105,7 @@ TEST(ModelBackend, MeetsABudget) {
     options.width.mode = WidthMode::target;
     options.budget = {measure, 0.5};
     options.rate_policy = "eq18";
-    PruningRun run(options, test::small_resnet(12));
+    PruningRun run(options, selftest::small_resnet(12));
     const LoopResult result = run.loop.run([] {});
     ASSERT_TRUE(result.budget.has_value());
     EXPECT_TRUE(result.budget->met);
@@ -121,7 +121,7 @@ TEST(ModelBackend, EveryCriterionAndSelectionRuns) {
       options.rounds = 1;
       options.criterion = criterion;
       options.selection = selection;
-      PruningRun run(options, test::option_a_resnet());
+      PruningRun run(options, selftest::option_a_resnet());
       run.loop.run([] {});
       EXPECT_EQ(run.events.counts["removal"], 1) << criterion;
     }
@@ -156,7 +156,7 @@ class ModelBackendOn : public testing::TestWithParam<DeviceKind> {};
 
 TEST_P(ModelBackendOn, TheSameRunTwiceGivesTheSameBits) {
   const auto state_after = [] {
-    PruningRun run(nervous_options(), test::small_resnet(), GetParam());
+    PruningRun run(nervous_options(), selftest::small_resnet(), GetParam());
     run.loop.run([] {});
     StateTree tree;
     run.save(tree);
@@ -166,7 +166,7 @@ TEST_P(ModelBackendOn, TheSameRunTwiceGivesTheSameBits) {
 }
 
 TEST_P(ModelBackendOn, ResumesBitForBitAfterEveryCheckpoint) {
-  PruningRun whole(nervous_options(), test::small_resnet(), GetParam());
+  PruningRun whole(nervous_options(), selftest::small_resnet(), GetParam());
   std::vector<StateTree> checkpoints;
   whole.loop.run([&] {
     StateTree tree;
@@ -174,7 +174,7 @@ TEST_P(ModelBackendOn, ResumesBitForBitAfterEveryCheckpoint) {
     checkpoints.push_back(std::move(tree));
   });
   for (std::size_t n = 0; n + 1 < checkpoints.size(); ++n) {
-    PruningRun resumed(nervous_options(), test::small_resnet(), GetParam());
+    PruningRun resumed(nervous_options(), selftest::small_resnet(), GetParam());
     resumed.restore(checkpoints[n]);
     resumed.loop.run([] {});
     StateTree tree;
@@ -188,7 +188,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, ModelBackendOn, testing::Values(DeviceKind::re
                          [](const auto& test) { return std::string(name_of(test.param)); });
 
 TEST(ModelBackend, CostOfWidthsIsThatOfThePrunedNetwork) {
-  PruningRun run(options_of_test(), test::option_a_resnet());
+  PruningRun run(options_of_test(), selftest::option_a_resnet());
   auto spaces = run.backend.spaces();
   std::vector<std::int64_t> widths;
   for (const SpaceScores& space : spaces) widths.push_back(space.width);

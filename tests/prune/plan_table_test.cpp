@@ -4,7 +4,7 @@
 
 #include "secateur/core/error.h"
 #include "secateur/graph/cost.h"
-#include "support/small_networks.h"
+#include "selftest/small_networks.h"
 
 namespace secateur {
 namespace {
@@ -19,7 +19,7 @@ SpaceScores space(std::string name, std::vector<double> scores) {
 }
 
 TEST(PlanTable, CountsWhatTheRemovalSaves) {
-  const Graph graph = test::small_vgg();  // conv1 3 -> 6 at 8x8, conv2 6 -> 9 at 4x4, fc 36 -> 4
+  const Graph graph = selftest::small_vgg();  // conv1 3 -> 6 at 8x8, conv2 6 -> 9 at 4x4, fc 36 -> 4
   const std::vector<SpaceScores> spaces{space("conv1", {0, 0, 0, 0.5, 0.5, 0.5}),
                                         space("conv2", {1, 1, 1, 1, 1, 1, 1, 1, 1})};
   PlannedRound planned;
@@ -55,16 +55,17 @@ TEST(PlanTable, SaysWhyNothingIsRemoved) {
   planned.rates = {0.0};
   planned.steps = {{6, 6, 0, 6.0}};
   planned.why_empty = "every rate is 0";
-  EXPECT_NE(
-      plan_table(test::small_vgg(), planned, spaces).to_text().find("Nothing is removed: every rate is 0."),
-      std::string::npos);
+  EXPECT_NE(plan_table(selftest::small_vgg(), planned, spaces)
+                .to_text()
+                .find("Nothing is removed: every rate is 0."),
+            std::string::npos);
 }
 
 TEST(PlanTable, RefusesAPlanOfOtherLayers) {
   PlannedRound planned;
   planned.rates = {0.0};
   planned.steps = {{6, 6, 0, 6.0}};
-  EXPECT_THROW((void)plan_table(test::small_vgg(), planned, {}), Error);
+  EXPECT_THROW((void)plan_table(selftest::small_vgg(), planned, {}), Error);
 }
 
 }  // namespace

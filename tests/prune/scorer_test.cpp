@@ -7,18 +7,18 @@
 #include <cmath>
 #include <numeric>
 
-#include "prune/prune_graphs.h"
 #include "secateur/core/rng.h"
 #include "secateur/prune/criterion.h"
 #include "secateur/prune/scope.h"
 #include "secateur/prune/taps.h"
-#include "support/small_networks.h"
-#include "support/whole_model.h"
+#include "selftest/prune_graphs.h"
+#include "selftest/small_networks.h"
+#include "selftest/whole_model.h"
 
 namespace secateur {
 namespace {
 
-using test::WholeModel;
+using selftest::WholeModel;
 using Map = std::vector<double>;
 
 // Eqs. 5-8: the map between its least and its largest value, in [0, 1].
@@ -77,7 +77,7 @@ std::vector<std::vector<Map>> maps_of(const Tensor& tensor, const std::vector<st
 
 struct Scoring {
   WholeModel whole;
-  test::NoiseSource source;
+  selftest::NoiseSource source;
   std::int64_t images;
   Scoring(Graph graph, DeviceKind kind, std::int64_t n = 7)
       : whole(std::move(graph), kind), source(whole.model.graph().shape(0), 4, 64, 3), images(n) {
@@ -188,9 +188,9 @@ struct Network {
   Graph (*build)();
 };
 const std::vector<Network> kNetworks{
-    {"vgg", [] { return test::small_vgg(); }}, {"resnet", [] { return test::small_resnet(); }},
-    {"option_a", test::option_a_resnet},       {"concat", test::concat_network},
-    {"grouped", test::grouped_network},        {"flat", test::flat_network}};
+    {"vgg", [] { return selftest::small_vgg(); }}, {"resnet", [] { return selftest::small_resnet(); }},
+    {"option_a", selftest::option_a_resnet},       {"concat", selftest::concat_network},
+    {"grouped", selftest::grouped_network},        {"flat", selftest::flat_network}};
 
 class ScorerOn : public testing::TestWithParam<std::tuple<Network, DeviceKind>> {
  protected:
@@ -311,7 +311,7 @@ double get(WholeModel& whole, const std::string& parameter, std::size_t index) {
 }
 
 TEST(Scorer, RedundancyIgnoresScaleAndOffsetOfAMap) {
-  Scoring setup(test::small_vgg(), DeviceKind::reference);
+  Scoring setup(selftest::small_vgg(), DeviceKind::reference);
   const auto measure = [&] {
     return setup.measure(setup.options(3, {}, TapStage::bn), {.redundancy = true})[0];
   };
@@ -324,7 +324,7 @@ TEST(Scorer, RedundancyIgnoresScaleAndOffsetOfAMap) {
 }
 
 TEST(Scorer, ADeadFilterIsConstantAndCorrelatesWithNothing) {
-  Scoring setup(test::small_vgg(), DeviceKind::reference);
+  Scoring setup(selftest::small_vgg(), DeviceKind::reference);
   set(setup.whole, "conv1.bn.scale", 2, 0.0);
   set(setup.whole, "conv1.bn.shift", 2, -1.0);
   const SpaceStatistics space = setup.measure(setup.options(), {.redundancy = true})[0];
@@ -348,7 +348,7 @@ void duplicate(WholeModel& whole, std::size_t from, std::size_t to) {
 }
 
 TEST(Scorer, DuplicatedFiltersCorrelateFully) {
-  Scoring setup(test::small_vgg(), DeviceKind::reference);
+  Scoring setup(selftest::small_vgg(), DeviceKind::reference);
   set(setup.whole, "conv1.bn.shift", 1, 2.0);  // alive on every image
   duplicate(setup.whole, 1, 5);
   const SpaceStatistics space =
@@ -359,7 +359,7 @@ TEST(Scorer, DuplicatedFiltersCorrelateFully) {
 }
 
 TEST(Scorer, OneChannelHasNoRedundancy) {
-  Scoring setup(test::small_vgg(1), DeviceKind::reference);
+  Scoring setup(selftest::small_vgg(1), DeviceKind::reference);
   const SpaceStatistics space = setup.measure(setup.options(), {.filter_norms = true, .redundancy = true})[0];
   EXPECT_EQ(space.redundancy, (std::vector<double>{0.0}));
   EXPECT_EQ(make_criterion("unified", {})->score(space, {.alpha = 0.8, .beta = 0.3}),
@@ -367,7 +367,7 @@ TEST(Scorer, OneChannelHasNoRedundancy) {
 }
 
 TEST(Scorer, TheSampleChangesWithTheRoundAndIsNeverLongerThanTheSource) {
-  Scoring setup(test::small_vgg(), DeviceKind::reference);
+  Scoring setup(selftest::small_vgg(), DeviceKind::reference);
   Scorer scorer(setup.whole.model, setup.whole.arena, *setup.whole.stream,
                 {.images = 1000, .batch = 40, .precision = setup.whole.precision});
   const auto first = scorer.measure(setup.prunable(), {.redundancy = true}, false, setup.source, 1);
@@ -380,7 +380,7 @@ TEST(Scorer, TheSampleChangesWithTheRoundAndIsNeverLongerThanTheSource) {
 
 TEST(Scorer, MemoryDoesNotGrowWithTheSample) {
   const auto peak = [](std::int64_t images) {
-    Scoring setup(test::option_a_resnet(), DeviceKind::cpu, images);
+    Scoring setup(selftest::option_a_resnet(), DeviceKind::cpu, images);
     (void)setup.measure(setup.options(8), {.redundancy = true});
     return setup.whole.device->peak_bytes();
   };
@@ -389,7 +389,7 @@ TEST(Scorer, MemoryDoesNotGrowWithTheSample) {
 }
 
 TEST(Scorer, WeightsAloneNeedNoImages) {
-  Scoring setup(test::small_resnet(), DeviceKind::reference);
+  Scoring setup(selftest::small_resnet(), DeviceKind::reference);
   Scorer scorer(setup.whole.model, setup.whole.arena, *setup.whole.stream, setup.options());
   const auto statistics =
       scorer.measure(setup.prunable(), {.filter_norms = true, .norm_scales = true}, false, setup.source, 1);
@@ -401,7 +401,7 @@ TEST(Scorer, WeightsAloneNeedNoImages) {
 // The first-order change of the loss, against the change itself when a map is scaled down a little. With a
 // batch norm after the filters, scaling the map behind the ReLU by (1 - e) is scaling both scale and shift.
 TEST(Scorer, TaylorIsTheSlopeOfTheLoss) {
-  Scoring setup(test::small_vgg(), DeviceKind::reference, 1);
+  Scoring setup(selftest::small_vgg(), DeviceKind::reference, 1);
   const SpaceStatistics space = setup.measure(setup.options(1), {.gradients = true})[0];
   const double positions = 64;
   const auto loss = [&] {

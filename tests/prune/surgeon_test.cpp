@@ -6,27 +6,29 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "prune/prune_graphs.h"
 #include "secateur/core/error.h"
 #include "secateur/core/rng.h"
-#include "support/small_networks.h"
-#include "support/whole_model.h"
+#include "selftest/network_run.h"
+#include "selftest/prune_graphs.h"
+#include "selftest/small_networks.h"
+#include "selftest/whole_model.h"
 
 namespace secateur {
 namespace {
 
-using test::WholeModel;
+using selftest::disturb;
+using selftest::WholeModel;
 
 struct Network {
   const char* name;
   Graph (*build)();
 };
-const std::vector<Network> kNetworks{{"vgg", [] { return test::small_vgg(6, 0.5); }},
-                                     {"resnet", [] { return test::small_resnet(); }},
-                                     {"option_a", test::option_a_resnet},
-                                     {"concat", test::concat_network},
-                                     {"grouped", test::grouped_network},
-                                     {"flat", test::flat_network}};
+const std::vector<Network> kNetworks{{"vgg", [] { return selftest::small_vgg(6, 0.5); }},
+                                     {"resnet", [] { return selftest::small_resnet(); }},
+                                     {"option_a", selftest::option_a_resnet},
+                                     {"concat", selftest::concat_network},
+                                     {"grouped", selftest::grouped_network},
+                                     {"flat", selftest::flat_network}};
 
 // A removal drawn at random: every space that is not pinned keeps `least` channels a group or more, or one
 // and no more.
@@ -81,26 +83,6 @@ std::vector<double> part_of(const std::vector<double>& whole, const Parameter& p
 
 std::vector<double> host(const Tensor& tensor, Stream& stream) { return read_values(tensor, stream); }
 
-// Fills the momentum with numbers that tell every element apart, and moves batch norm away from its start
-// values.
-void disturb(WholeModel& whole) {
-  for (std::int64_t p = 0; p < static_cast<std::int64_t>(whole.model.parameters().size()); ++p) {
-    RandomSequence random(21, RngPurpose::test, static_cast<std::uint32_t>(p));
-    std::vector<double> values = whole.model.read(p, *whole.stream);
-    const ParameterKind kind = whole.model.parameters()[static_cast<std::size_t>(p)].spec.kind;
-    for (double& value : values) {
-      if (kind == ParameterKind::weight) continue;
-      value += 0.2 * (kind == ParameterKind::running_variance ? random.uniform() : random.normal());
-    }
-    whole.model.write(p, values, *whole.stream);
-    const Tensor momentum = whole.model.momentum(p);
-    if (momentum.empty()) continue;
-    std::vector<double> velocity(static_cast<std::size_t>(momentum.count()));
-    for (double& value : velocity) value = random.normal();
-    whole.stream->copy_to_device(momentum.data, velocity.data(), momentum.stored_bytes());
-  }
-}
-
 struct StepResult {
   std::vector<double> logits, losses;
   std::vector<std::vector<double>> gradients,
@@ -109,7 +91,7 @@ struct StepResult {
 
 StepResult run(WholeModel& whole, ProgramMode mode) {
   constexpr std::int64_t kBatch = 5;
-  test::NoiseSource source(whole.model.graph().shape(0), 4, 32, 9);
+  selftest::NoiseSource source(whole.model.graph().shape(0), 4, 32, 9);
   Program program(whole.model, whole.arena, *whole.stream,
                   {.batch = kBatch, .mode = mode, .precision = whole.precision, .with_loss = true});
   source.begin_epoch(0);
@@ -131,7 +113,7 @@ StepResult run(WholeModel& whole, ProgramMode mode) {
 void expect_close(const std::vector<double>& found, const std::vector<double>& expected,
                   const std::string& what) {
   ASSERT_EQ(found.size(), expected.size()) << what;
-  EXPECT_LT(test::relative_error(found, expected), 1e-10) << what;
+  EXPECT_LT(selftest::relative_error(found, expected), 1e-10) << what;
 }
 
 class Removal : public testing::TestWithParam<Network> {};
@@ -283,7 +265,7 @@ TEST(RemovalFailure, LeavesTheOldModelWhole) {
   const auto allocator = std::make_shared<FailingAllocator>();
   const auto device = make_host_device(DeviceKind::reference, allocator);
   const auto stream = device->make_stream();
-  Model model(test::small_resnet(), *device);
+  Model model(selftest::small_resnet(), *device);
   model.initialize(3, *stream);
   StateTree before;
   model.save(StateWriter(before), *stream);
@@ -313,7 +295,7 @@ TEST(RemovalFailure, LeavesTheOldModelWhole) {
 }
 
 TEST(RemovalFailure, APlanForAnotherNetworkIsRefused) {
-  WholeModel whole(test::small_vgg(), DeviceKind::reference);
+  WholeModel whole(selftest::small_vgg(), DeviceKind::reference);
   const auto refuse = [&](const KeepChannels& edit) {
     EXPECT_THROW(apply_plan(whole.model, PruningPlan{{edit}}, *whole.stream), Error);
   };
@@ -323,11 +305,11 @@ TEST(RemovalFailure, APlanForAnotherNetworkIsRefused) {
   refuse({"conv1", 6, {2, 1}});  // not ascending
   refuse({"conv1", 6, {0, 6}});  // past the end
   refuse({"fc", 4, {0, 1}});     // class scores
-  EXPECT_EQ(whole.model.graph(), test::small_vgg());
+  EXPECT_EQ(whole.model.graph(), selftest::small_vgg());
 }
 
 TEST(RemovalOrigin, OriginsAreTheIndicesOfTheUnprunedNetwork) {
-  WholeModel whole(test::small_vgg(), DeviceKind::reference);
+  WholeModel whole(selftest::small_vgg(), DeviceKind::reference);
   apply_plan(whole.model, {{{"conv1", 6, {1, 2, 4, 5}}}}, *whole.stream);
   apply_plan(whole.model, {{{"conv1", 4, {0, 2}}}}, *whole.stream);
   const Graph& graph = whole.model.graph();

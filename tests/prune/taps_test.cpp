@@ -5,10 +5,10 @@
 
 #include <algorithm>
 
-#include "prune/prune_graphs.h"
 #include "secateur/core/error.h"
 #include "secateur/prune/scope.h"
-#include "support/small_networks.h"
+#include "selftest/prune_graphs.h"
+#include "selftest/small_networks.h"
 
 namespace secateur {
 namespace {
@@ -31,14 +31,14 @@ Names taps(const Graph& graph, std::string_view space, TapStage stage) {
 }
 
 TEST(Taps, PlainNetwork) {
-  const Graph graph = test::small_vgg();
+  const Graph graph = selftest::small_vgg();
   EXPECT_EQ(taps(graph, "conv1", TapStage::relu), (Names{"conv1.relu"}));
   EXPECT_EQ(taps(graph, "conv1", TapStage::bn), (Names{"conv1.bn"}));
   EXPECT_EQ(taps(graph, "conv1", TapStage::conv), (Names{"conv1"}));
 }
 
 TEST(Taps, TrunkIsReadAfterTheStemAndAfterEachAdd) {
-  const Graph graph = test::small_resnet();
+  const Graph graph = selftest::small_resnet();
   EXPECT_EQ(taps(graph, "stem", TapStage::relu), (Names{"stem.relu", "block1.relu2"}));
   EXPECT_EQ(taps(graph, "stem", TapStage::bn), (Names{"stem.bn", "block1.conv2.bn"}));
   EXPECT_EQ(taps(graph, "stem", TapStage::conv), (Names{"stem", "block1.conv2"}));
@@ -48,7 +48,7 @@ TEST(Taps, TrunkIsReadAfterTheStemAndAfterEachAdd) {
 }
 
 TEST(Taps, SplitTrunkGivesEachSpaceItsLanes) {
-  const Graph graph = test::option_a_resnet();
+  const Graph graph = selftest::option_a_resnet();
   const ChannelSpaces spaces(graph);
   const auto narrow = taps_of(graph, spaces, space_called(spaces, "stem"), TapStage::relu);
   ASSERT_EQ(narrow.size(), 4U);
@@ -62,7 +62,7 @@ TEST(Taps, SplitTrunkGivesEachSpaceItsLanes) {
 }
 
 TEST(Taps, ConcatenatedMapsAreReadWhereTheyLie) {
-  const Graph graph = test::concat_network();
+  const Graph graph = selftest::concat_network();
   const ChannelSpaces spaces(graph);
   EXPECT_EQ(taps(graph, "left", TapStage::relu), (Names{"left.relu"}));
   EXPECT_EQ(taps(graph, "right", TapStage::relu), (Names{"both.relu"}));
@@ -72,12 +72,12 @@ TEST(Taps, ConcatenatedMapsAreReadWhereTheyLie) {
 
 TEST(Taps, WithoutAnActivationTheLastNodeBeforeTheWayEnds) {
   // flatten shows every channel once a position, so the walk stops before it.
-  EXPECT_EQ(taps(test::flat_network(), "conv2", TapStage::relu), (Names{"conv2"}));
-  EXPECT_EQ(taps(test::flat_network(), "hidden", TapStage::relu), (Names{"hidden.relu"}));
+  EXPECT_EQ(taps(selftest::flat_network(), "conv2", TapStage::relu), (Names{"conv2"}));
+  EXPECT_EQ(taps(selftest::flat_network(), "hidden", TapStage::relu), (Names{"hidden.relu"}));
   // No batch norm before the activation.
-  EXPECT_EQ(taps(test::flat_network(), "conv1", TapStage::bn), (Names{"conv1"}));
+  EXPECT_EQ(taps(selftest::flat_network(), "conv1", TapStage::bn), (Names{"conv1"}));
 
-  test::GraphBuilder b;  // a branch, and then further filters, come before any activation
+  selftest::GraphBuilder b;  // a branch, and then further filters, come before any activation
   const NodeId stem = b.conv_bn("stem", b.x, 4, 3);
   const NodeId left = b.conv_bn("left", stem, 4, 3);
   const NodeId right = b.conv_bn("right", b.conv_bn("middle", stem, 5, 1), 4, 3);
@@ -87,18 +87,18 @@ TEST(Taps, WithoutAnActivationTheLastNodeBeforeTheWayEnds) {
 }
 
 TEST(Taps, DepthwiseFiltersArePassedOver) {
-  EXPECT_EQ(taps(test::grouped_network(), "expand", TapStage::relu), (Names{"expand.relu"}));
+  EXPECT_EQ(taps(selftest::grouped_network(), "expand", TapStage::relu), (Names{"expand.relu"}));
 }
 
 TEST(Taps, NormalizationsOfASpace) {
-  const Graph graph = test::small_resnet();
+  const Graph graph = selftest::small_resnet();
   const ChannelSpaces spaces(graph);
   Names names;
   for (const Tap& tap : normalizations_of(graph, spaces, space_called(spaces, "block2.shortcut"))) {
     names.push_back(graph.node(tap.node).name);
   }
   EXPECT_EQ(names, (Names{"block2.shortcut.bn", "block2.conv2.bn"}));
-  const Graph flat = test::flat_network();
+  const Graph flat = selftest::flat_network();
   EXPECT_TRUE(normalizations_of(flat, ChannelSpaces(flat), 0).empty());
 }
 
@@ -111,26 +111,28 @@ Names prunable(const Graph& graph, PruneScope scope, const Names& keep = {}) {
 }
 
 TEST(Scope, AllButTheClassScores) {
-  EXPECT_EQ(prunable(test::small_vgg(), PruneScope::all), (Names{"conv1", "conv2"}));
-  EXPECT_EQ(prunable(test::small_resnet(), PruneScope::all),
+  EXPECT_EQ(prunable(selftest::small_vgg(), PruneScope::all), (Names{"conv1", "conv2"}));
+  EXPECT_EQ(prunable(selftest::small_resnet(), PruneScope::all),
             (Names{"stem", "block1.conv1", "block2.shortcut", "block2.conv1"}));
 }
 
 TEST(Scope, InnerLeavesEveryTrunk) {
-  EXPECT_EQ(prunable(test::small_vgg(), PruneScope::inner), (Names{"conv1", "conv2"}));
-  EXPECT_EQ(prunable(test::small_resnet(), PruneScope::inner), (Names{"block1.conv1", "block2.conv1"}));
-  EXPECT_EQ(prunable(test::option_a_resnet(), PruneScope::inner),
+  EXPECT_EQ(prunable(selftest::small_vgg(), PruneScope::inner), (Names{"conv1", "conv2"}));
+  EXPECT_EQ(prunable(selftest::small_resnet(), PruneScope::inner), (Names{"block1.conv1", "block2.conv1"}));
+  EXPECT_EQ(prunable(selftest::option_a_resnet(), PruneScope::inner),
             (Names{"block1.conv1", "block2.conv1", "block3.conv1"}));
   // Side by side is no join.
-  EXPECT_EQ(prunable(test::concat_network(), PruneScope::inner), (Names{"stem", "left", "right", "after"}));
+  EXPECT_EQ(prunable(selftest::concat_network(), PruneScope::inner),
+            (Names{"stem", "left", "right", "after"}));
 }
 
 TEST(Scope, KeepsByTheNameOfAnyProducer) {
-  EXPECT_EQ(prunable(test::small_resnet(), PruneScope::all, {"block2.conv2"}),
+  EXPECT_EQ(prunable(selftest::small_resnet(), PruneScope::all, {"block2.conv2"}),
             (Names{"stem", "block1.conv1", "block2.conv1"}));
-  EXPECT_EQ(prunable(test::small_resnet(), PruneScope::all, {"*.conv1"}), (Names{"stem", "block2.shortcut"}));
-  EXPECT_THROW((void)prunable(test::small_vgg(), PruneScope::all, {"conv3"}), Error);
-  EXPECT_THROW((void)prunable(test::small_vgg(), PruneScope::all, {"conv*"}), Error);
+  EXPECT_EQ(prunable(selftest::small_resnet(), PruneScope::all, {"*.conv1"}),
+            (Names{"stem", "block2.shortcut"}));
+  EXPECT_THROW((void)prunable(selftest::small_vgg(), PruneScope::all, {"conv3"}), Error);
+  EXPECT_THROW((void)prunable(selftest::small_vgg(), PruneScope::all, {"conv*"}), Error);
 }
 
 }  // namespace

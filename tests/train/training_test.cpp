@@ -8,14 +8,14 @@
 #include "secateur/train/lr_schedule.h"
 #include "secateur/train/sgd.h"
 #include "secateur/train/trainer.h"
-#include "support/small_networks.h"
-#include "support/whole_model.h"
+#include "selftest/small_networks.h"
+#include "selftest/whole_model.h"
 
 namespace secateur {
 namespace {
 
-using test::NoiseSource;
-using test::WholeModel;
+using selftest::NoiseSource;
+using selftest::WholeModel;
 
 LrPhase phase(std::string_view schedule, double rate, double epochs) {
   return {.factor = find_lr_schedule(schedule), .base_rate = rate, .epochs = epochs};
@@ -48,7 +48,7 @@ TEST(LrSchedule, NamesWhatThereIs) {
 
 TEST(Sgd, TwoStepsByHand) {
   for (const bool nesterov : {false, true}) {
-    WholeModel whole(test::small_vgg(), DeviceKind::reference);
+    WholeModel whole(selftest::small_vgg(), DeviceKind::reference);
     Sgd sgd(whole.model,
             {.momentum = 0.9, .weight_decay = 0.1, .nesterov = nesterov, .decay_norm_and_bias = false});
     const auto weight = whole.model.find_parameter("fc.weight");
@@ -73,7 +73,7 @@ TEST(Sgd, TwoStepsByHand) {
 }
 
 TEST(Sgd, RefusesImpossibleSettings) {
-  WholeModel whole(test::small_vgg(), DeviceKind::reference);
+  WholeModel whole(selftest::small_vgg(), DeviceKind::reference);
   EXPECT_THROW(Sgd(whole.model, {.momentum = 1.0}), Error);
   EXPECT_THROW(Sgd(whole.model, {.weight_decay = -1}), Error);
   EXPECT_THROW(Sgd(whole.model, {.momentum = 0, .nesterov = true}), Error);
@@ -94,7 +94,7 @@ TrainerOptions small_batches() {
 }
 
 TEST(Trainer, LearnsWhatCanBeLearnt) {
-  WholeModel whole(test::small_resnet(8), DeviceKind::cpu);
+  WholeModel whole(selftest::small_resnet(8), DeviceKind::cpu);
   NoiseSource source(whole.model.graph().shape(0), 4, 100, 3);
   Trainer trainer(whole.model, whole.arena, *whole.stream, source, small_batches());
   TrainObserver silent;
@@ -113,7 +113,7 @@ TEST(Trainer, LearnsWhatCanBeLearnt) {
 TEST(Trainer, RepeatsAndResumesBitForBit) {
   std::vector<std::vector<std::vector<double>>> outcomes;
   for (const bool interrupted : {false, false, true}) {
-    WholeModel whole(test::small_vgg(6, 0.3), DeviceKind::cpu);
+    WholeModel whole(selftest::small_vgg(6, 0.3), DeviceKind::cpu);
     NoiseSource source(whole.model.graph().shape(0), 4, 21, 3);  // a tail of 5
     TrainObserver silent;
     const LrPhase rate = phase("cosine", 0.05, 3);
@@ -143,7 +143,7 @@ TEST(Trainer, RepeatsAndResumesBitForBit) {
 
 TEST(Trainer, TrainsOnTheTailUnlessItIsDropped) {
   for (const bool drop : {false, true}) {
-    WholeModel whole(test::small_vgg(), DeviceKind::cpu);
+    WholeModel whole(selftest::small_vgg(), DeviceKind::cpu);
     NoiseSource source(whole.model.graph().shape(0), 4, 21, 3);
     TrainerOptions options = small_batches();
     options.drop_last = drop;
@@ -154,7 +154,7 @@ TEST(Trainer, TrainsOnTheTailUnlessItIsDropped) {
 }
 
 TEST(Trainer, StopsAtALossThatIsNotFinite) {
-  WholeModel whole(test::small_vgg(), DeviceKind::cpu);
+  WholeModel whole(selftest::small_vgg(), DeviceKind::cpu);
   const auto weight = whole.model.find_parameter("fc.weight");
   std::vector<double> broken = whole.model.read(weight, *whole.stream);
   broken[0] = std::nan("");
@@ -175,7 +175,7 @@ TEST(Trainer, AnObserverCanStopIt) {
    private:
     std::int64_t steps_ = 0;
   };
-  WholeModel whole(test::small_vgg(), DeviceKind::cpu);
+  WholeModel whole(selftest::small_vgg(), DeviceKind::cpu);
   NoiseSource source(whole.model.graph().shape(0), 4, 64, 3);
   Trainer trainer(whole.model, whole.arena, *whole.stream, source, small_batches());
   StopAtTwo stop;
@@ -184,7 +184,7 @@ TEST(Trainer, AnObserverCanStopIt) {
 }
 
 TEST(Evaluator, CountsTiesAgainstTheNetwork) {
-  WholeModel whole(test::small_vgg(), DeviceKind::cpu);
+  WholeModel whole(selftest::small_vgg(), DeviceKind::cpu);
   const auto weight = whole.model.find_parameter("fc.weight");
   const std::size_t count = whole.model.read(weight, *whole.stream).size();
   whole.model.write(weight, std::vector<double>(count, 0.0), *whole.stream);

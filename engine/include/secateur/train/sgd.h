@@ -19,8 +19,9 @@ class Sgd {
  public:
   // Throws Error for a momentum outside [0, 1), a negative weight decay, or Nesterov without momentum.
   Sgd(Model& model, SgdOptions options);
-  // One update with the gradients that lie in the model. Follows the model through prunings.
-  void step(double learning_rate, Stream& stream);
+  // One update with the gradients that lie in the model, times `gradient_scale`. Follows the model through
+  // prunings.
+  void step(double learning_rate, Stream& stream, double gradient_scale = 1);
   [[nodiscard]] const SgdOptions& options() const { return options_; }
 
  private:

@@ -9,6 +9,7 @@
 #include "secateur/runtime/program.h"
 #include "secateur/train/batch_source.h"
 #include "secateur/train/evaluator.h"
+#include "secateur/train/loss_scale.h"
 #include "secateur/train/lr_schedule.h"
 #include "secateur/train/sgd.h"
 
@@ -40,6 +41,7 @@ struct EpochReport {
   double top1 = 0;
   double learning_rate = 0;  // of the last step
   double seconds = 0;
+  std::int64_t skipped_steps = 0;  // whose gradients overflowed in fp16 and were not applied
   [[nodiscard]] double images_per_second() const {
     return seconds > 0 ? static_cast<double>(samples) / seconds : 0;
   }
@@ -82,6 +84,7 @@ class Trainer {
   void compile();
   [[nodiscard]] BatchMetrics train_step(Program& program, std::int64_t first, std::int64_t count,
                                         double rate);
+  [[nodiscard]] bool gradients_finite();
 
   Model& model_;
   Arena& arena_;
@@ -89,6 +92,7 @@ class Trainer {
   BatchSource& source_;
   TrainerOptions options_;
   Sgd sgd_;
+  LossScale loss_scale_;
   std::unique_ptr<Program> program_;
   std::unique_ptr<Program> tail_program_;
   std::int64_t generation_ = -1;

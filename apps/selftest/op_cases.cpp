@@ -1,6 +1,6 @@
-#include "support/op_case.h"
+#include "selftest/op_case.h"
 
-namespace secateur::test {
+namespace secateur::selftest {
 
 void PrintTo(const OpCase& op_case, std::ostream* stream) { *stream << op_case.name; }
 
@@ -14,4 +14,4 @@ std::vector<OpCase> op_cases() {
   return cases;
 }
 
-}  // namespace secateur::test
+}  // namespace secateur::selftest

@@ -12,9 +12,9 @@
 #include "secateur/backend/kernel.h"
 #include "secateur/core/slab.h"
 #include "secateur/graph/op.h"
-#include "support/op_case.h"
+#include "selftest/op_case.h"
 
-namespace secateur::test {
+namespace secateur::selftest {
 
 // What an op reads, dense and in double.
 struct OpData {
@@ -82,4 +82,4 @@ class OpRun {
 [[nodiscard]] OpResult run_op(const OpCase& op_case, const OpData& data, Device& device, Precision precision,
                               bool with_backward);
 
-}  // namespace secateur::test
+}  // namespace secateur::selftest

@@ -1,10 +1,10 @@
-#include "support/op_benchmark.h"
+#include "selftest/op_benchmark.h"
 
 #include <algorithm>
 #include <chrono>
 #include <limits>
 
-namespace secateur::test {
+namespace secateur::selftest {
 namespace {
 
 template <class Pass>
@@ -35,4 +35,4 @@ OpTiming time_op(const OpCase& op_case, Device& device, Precision precision, dou
   return timing;
 }
 
-}  // namespace secateur::test
+}  // namespace secateur::selftest

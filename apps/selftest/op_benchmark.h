@@ -2,9 +2,9 @@
 // itself.
 #pragma once
 
-#include "support/op_run.h"
+#include "selftest/op_run.h"
 
-namespace secateur::test {
+namespace secateur::selftest {
 
 struct OpTiming {
   double forward_seconds = 0;   // of one call, the shortest of several
@@ -16,4 +16,4 @@ struct OpTiming {
 // Each pass runs at least three times and for `seconds`, after one call that warms up.
 [[nodiscard]] OpTiming time_op(const OpCase& op_case, Device& device, Precision precision, double seconds);
 
-}  // namespace secateur::test
+}  // namespace secateur::selftest

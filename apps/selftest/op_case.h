@@ -9,7 +9,7 @@
 
 #include "secateur/graph/graph.h"
 
-namespace secateur::test {
+namespace secateur::selftest {
 
 enum class InputValues : std::uint8_t {
   normal,
@@ -51,4 +51,4 @@ void add_pooling_cases(std::vector<OpCase>& cases);
 void add_elementwise_cases(std::vector<OpCase>& cases);
 void add_channel_cases(std::vector<OpCase>& cases);
 
-}  // namespace secateur::test
+}  // namespace secateur::selftest

@@ -1,4 +1,4 @@
-#include "support/op_run.h"
+#include "selftest/op_run.h"
 
 #include <algorithm>
 #include <bit>
@@ -7,7 +7,7 @@
 #include "secateur/core/error.h"
 #include "secateur/core/host_values.h"
 
-namespace secateur::test {
+namespace secateur::selftest {
 namespace {
 
 // Any node but the first, so that keys of random numbers are not zero.
@@ -184,4 +184,4 @@ OpResult run_op(const OpCase& op_case, const OpData& data, Device& device, Preci
   return run.result();
 }
 
-}  // namespace secateur::test
+}  // namespace secateur::selftest

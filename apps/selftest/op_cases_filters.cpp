@@ -1,9 +1,9 @@
 // conv2d and linear.
 #include <fmt/format.h>
 
-#include "support/op_case.h"
+#include "selftest/op_case.h"
 
-namespace secateur::test {
+namespace secateur::selftest {
 namespace {
 
 struct Convolution {
@@ -144,4 +144,4 @@ void add_filter_cases(std::vector<OpCase>& cases) {
   add_attributes(cases);
 }
 
-}  // namespace secateur::test
+}  // namespace secateur::selftest

@@ -2,9 +2,9 @@
 // move.
 #include <fmt/format.h>
 
-#include "support/op_case.h"
+#include "selftest/op_case.h"
 
-namespace secateur::test {
+namespace secateur::selftest {
 namespace {
 
 using Table = std::vector<std::int64_t>;
@@ -185,4 +185,4 @@ void add_channel_cases(std::vector<OpCase>& cases) {
   cases.push_back(on_tables("repeats", "scatter_add", {{2, 3, 5}, {2, 3, 4}}, {1, 1, 4, 1}, 2, 1));
 }
 
-}  // namespace secateur::test
+}  // namespace secateur::selftest

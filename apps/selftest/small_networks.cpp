@@ -1,4 +1,4 @@
-#include "support/small_networks.h"
+#include "selftest/small_networks.h"
 
 #include <algorithm>
 #include <vector>
@@ -7,7 +7,7 @@
 #include "secateur/core/host_values.h"
 #include "secateur/core/rng.h"
 
-namespace secateur::test {
+namespace secateur::selftest {
 namespace {
 
 NodeId image_input(Graph& graph, std::int64_t extent) {
@@ -76,4 +76,4 @@ void NoiseSource::fill(std::int64_t first, std::int64_t count, Stream& stream, c
   stream.synchronize();
 }
 
-}  // namespace secateur::test
+}  // namespace secateur::selftest

@@ -5,9 +5,9 @@
 
 #include "secateur/core/host_values.h"
 #include "secateur/core/rng.h"
-#include "support/op_run.h"
+#include "selftest/op_run.h"
 
-namespace secateur::test {
+namespace secateur::selftest {
 namespace {
 
 std::vector<double> normal_values(RandomSequence& random, std::int64_t count, double deviation) {
@@ -116,4 +116,4 @@ std::uint64_t test_seed() {
   return seed;
 }
 
-}  // namespace secateur::test
+}  // namespace secateur::selftest

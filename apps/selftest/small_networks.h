@@ -6,7 +6,7 @@
 #include "secateur/graph/graph.h"
 #include "secateur/train/batch_source.h"
 
-namespace secateur::test {
+namespace secateur::selftest {
 
 // conv-bn-relu, max pool, conv-bn-relu, flatten, dropout, linear on 8x8x3.
 [[nodiscard]] Graph small_vgg(std::int64_t width = 6, double dropout = 0.0);
@@ -37,4 +37,4 @@ class NoiseSource final : public BatchSource {
   std::int64_t epoch_ = 0;
 };
 
-}  // namespace secateur::test
+}  // namespace secateur::selftest

@@ -12,7 +12,7 @@
 #include "secateur/runtime/model.h"
 #include "secateur/runtime/program.h"
 
-namespace secateur::test {
+namespace secateur::selftest {
 
 struct WholeModel {
   std::unique_ptr<Device> device;
@@ -45,4 +45,4 @@ struct WholeModel {
   return norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
 }
 
-}  // namespace secateur::test
+}  // namespace secateur::selftest

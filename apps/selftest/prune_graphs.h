@@ -7,7 +7,7 @@
 
 #include "secateur/graph/graph.h"
 
-namespace secateur::test {
+namespace secateur::selftest {
 
 class GraphBuilder {
  public:
@@ -94,4 +94,4 @@ inline Graph flat_network() {
   return std::move(b.graph);
 }
 
-}  // namespace secateur::test
+}  // namespace secateur::selftest
