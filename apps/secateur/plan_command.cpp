@@ -4,11 +4,14 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "secateur/backend/cuda.h"
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
 #include "secateur/models/models.h"
 #include "secateur/runtime/network_plan.h"
+#include "secateur/runtime/step_memory.h"
 #include "secateur/session.h"
 #include "secateur/text.h"
 #ifdef SECATEUR_WITH_CUDA
@@ -49,6 +52,25 @@ NetworkPlan make_plan(const Graph& graph, const GpuDescription& gpu, const Netwo
       "`cmake --preset cuda`; no GPU ({} or other) is needed, only the CUDA toolkit and cuDNN",
       gpu.name);
 #endif
+}
+
+// What a step takes, from compiling it for the GPU; nothing is allocated.
+struct Memory {
+  StepMemory step;
+  std::int64_t largest_batch = 0;
+};
+
+Memory measure_memory(const Graph& graph, const GpuDescription& gpu, const NetworkPlanOptions& options) {
+  const auto device = make_described_cuda_device(gpu);
+  const StepOptions step{options.batch, options.precision, options.training};
+  return {step_memory(graph, *device, step), largest_batch(graph, *device, step, gpu.memory_bytes)};
+}
+
+nlohmann::json memory_json(const Memory& memory) {
+  return {{"model_bytes", memory.step.model},
+          {"step_bytes", memory.step.step},
+          {"step_lower_bound_bytes", memory.step.lower_bound},
+          {"largest_batch", memory.largest_batch}};
 }
 
 std::string rate_text(double per_second, const char* unit) {
@@ -120,7 +142,8 @@ void print_widths(const NetworkPlan& plan) {
   }
 }
 
-void print_plan(const GpuDescription& gpu, const NetworkPlanOptions& options, const NetworkPlan& plan) {
+void print_plan(const GpuDescription& gpu, const NetworkPlanOptions& options, const NetworkPlan& plan,
+                const std::optional<Memory>& memory) {
   fmt::print(
       "Planned from a description of the GPU: none is needed, nothing ran. Floors are of the\n"
       "convolutions alone, each operand moved once; real passes take longer.\n\n");
@@ -149,10 +172,13 @@ void print_plan(const GpuDescription& gpu, const NetworkPlanOptions& options, co
   const double seconds = plan.floor_seconds;
   fmt::print("\nConvolutions alone, multiplied out directly: at most {} images/s.\n",
              grouped(static_cast<std::int64_t>(static_cast<double>(options.batch) / seconds)));
-  fmt::print("Memory (estimate): {} = {} for {} + {} for a step; the largest batch that fits is {}.\n",
-             bytes_text(plan.memory.total()), bytes_text(plan.memory.model),
-             options.training ? "weights, gradients and momentum" : "weights", bytes_text(plan.memory.step),
-             plan.largest_batch > 0 ? grouped(plan.largest_batch) : "none, not even one image");
+  if (memory) {
+    fmt::print(
+        "Memory: {} = {} for {} + {} for a step; the largest batch that fits is {}.\n",
+        bytes_text(memory->step.total()), bytes_text(memory->step.model),
+        options.training ? "weights, gradients and momentum" : "weights", bytes_text(memory->step.step),
+        memory->largest_batch > 0 ? "about " + grouped(memory->largest_batch) : "none, not even one image");
+  }
   print_widths(plan);
   for (const LayerPlan& layer : plan.layers) {
     for (const PassPlan& pass : layer.passes) {
@@ -176,8 +202,8 @@ nlohmann::json gpu_json(const GpuDescription& gpu) {
           {"sources", gpu.sources}};
 }
 
-nlohmann::json as_json(const GpuDescription& gpu, const NetworkPlanOptions& options,
-                       const NetworkPlan& plan) {
+nlohmann::json as_json(const GpuDescription& gpu, const NetworkPlanOptions& options, const NetworkPlan& plan,
+                       const std::optional<Memory>& memory) {
   nlohmann::json layers = nlohmann::json::array();
   for (const LayerPlan& layer : plan.layers) {
     const ConvGeometry& g = layer.geometry;
@@ -223,11 +249,7 @@ nlohmann::json as_json(const GpuDescription& gpu, const NetworkPlanOptions& opti
           {"macs", plan.macs},
           {"floor_seconds", plan.floor_seconds},
           {"passes_without_engine", plan.refused},
-          {"memory_estimate",
-           {{"model_bytes", plan.memory.model},
-            {"step_bytes", plan.memory.step},
-            {"step_lower_bound_bytes", plan.memory.lower_bound}}},
-          {"largest_batch", plan.largest_batch}};
+          {"memory", memory ? memory_json(*memory) : nlohmann::json(nullptr)}};
 }
 
 }  // namespace
@@ -264,10 +286,12 @@ int run_plan(RunOptions options, const PlanArguments& arguments) {
     graph = models::build(arguments.target, {.shortcut = options.model.shortcut, .head = options.model.head});
   }
   const NetworkPlan plan = make_plan(*graph, gpu, planned);
+  std::optional<Memory> memory;
+  if (plan.refused == 0) memory = measure_memory(*graph, gpu, planned);
   if (arguments.json) {
-    fmt::print("{}\n", as_json(gpu, planned, plan).dump(2));
+    fmt::print("{}\n", as_json(gpu, planned, plan, memory).dump(2));
   } else {
-    print_plan(gpu, planned, plan);
+    print_plan(gpu, planned, plan, memory);
   }
   return plan.refused == 0 ? 0 : 1;
 }

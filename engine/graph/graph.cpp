@@ -181,4 +181,16 @@ Graph Graph::load(const StateReader& reader) {
   return graph;
 }
 
+std::vector<bool> depends_on_parameters(const Graph& graph) {
+  std::vector<bool> depends(static_cast<std::size_t>(graph.size()));
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    if (node.inputs.empty()) continue;
+    bool any = !find_op(node.op).parameters(node, graph.input_shapes(id)).empty();
+    for (const NodeId input : node.inputs) any = any || depends[static_cast<std::size_t>(input)];
+    depends[static_cast<std::size_t>(id)] = any;
+  }
+  return depends;
+}
+
 }  // namespace secateur

@@ -66,15 +66,9 @@ class Compiler {
     }
   }
 
-  // Gradients are wanted where trained parameters lie at or above a node.
   void mark_gradients() {
-    wants_gradient_.assign(at(static_cast<NodeId>(graph().size())), false);
-    if (!backward_) return;
-    for (NodeId id = 0; id < graph().size(); ++id) {
-      bool wanted = !result_.parameters[at(id)].empty();
-      for (const NodeId input : graph().node(id).inputs) wanted = wanted || wants_gradient_[at(input)];
-      wants_gradient_[at(id)] = wanted;
-    }
+    wants_gradient_ = backward_ ? depends_on_parameters(graph())
+                                : std::vector<bool>(at(static_cast<NodeId>(graph().size())), false);
   }
 
   [[nodiscard]] std::int64_t time() const {

@@ -71,7 +71,8 @@ TEST(PlanCommand, CudaPlansANetworkWithNoGpu) {
     EXPECT_TRUE(layer.at("width_losses").empty()) << layer;
     for (const auto& pass : layer.at("passes")) EXPECT_GT(pass.at("floor_seconds").get<double>(), 0.0);
   }
-  EXPECT_GT(plan.at("largest_batch"), 64);
+  EXPECT_GT(plan.at("memory").at("largest_batch"), 64);
+  EXPECT_GT(plan.at("memory").at("step_bytes"), plan.at("memory").at("model_bytes"));
 }
 #else
 TEST(PlanCommand, ABuildWithoutCudaSaysSo) {

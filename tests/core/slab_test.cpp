@@ -46,8 +46,8 @@ TEST(Slab, MovesWithoutCopyOrLeak) {
   const std::byte* memory = first.data();
   Slab second(std::move(first));
   EXPECT_EQ(second.data(), memory);
-  EXPECT_EQ(first.data(),
-            nullptr);  // NOLINT(bugprone-use-after-move): what a moved-from slab is, is the point
+  // What a moved-from slab is, is the point. NOLINTNEXTLINE(bugprone-use-after-move)
+  EXPECT_EQ(first.data(), nullptr);
   EXPECT_EQ(first.bytes(), 0);
 
   Slab third(*device, 50);

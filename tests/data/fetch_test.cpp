@@ -31,7 +31,7 @@ class Fetch : public testing::Test {
   [[nodiscard]] fs::path target() const { return directory_.path() / "data"; }
   // The error, after which nothing may be left behind.
   [[nodiscard]] std::string fetch_error() const {
-    const std::string message = error_of([&] { fetch_archive(source_, target()); });
+    std::string message = error_of([&] { fetch_archive(source_, target()); });
     EXPECT_FALSE(fs::exists(target()));
     return message;
   }

@@ -79,52 +79,10 @@ TEST(NetworkPlan, WidthsThatLoseAFastPath) {
   EXPECT_TRUE(plan_network(two_layers(35), slow_gpu(), in_bf16, find).layers[1].losses.empty());
 }
 
-TEST(NetworkPlan, LargestBatchFitsAndTheNextDoesNot) {
-  const Graph graph = two_layers(16);
-  NetworkPlanOptions options{.batch = 4, .precision = Precision::fp32};
-  const NetworkPlan plan = plan_network(graph, slow_gpu(), options, free_engine);
-  ASSERT_GT(plan.largest_batch, 1);
-  options.batch = plan.largest_batch;
-  EXPECT_LE(plan_network(graph, slow_gpu(), options, free_engine).memory.total(), slow_gpu().memory_bytes);
-  options.batch = plan.largest_batch + 1;
-  EXPECT_GT(plan_network(graph, slow_gpu(), options, free_engine).memory.total(), slow_gpu().memory_bytes);
-  GpuDescription tiny = slow_gpu();
-  tiny.memory_bytes = 1000;
-  EXPECT_EQ(plan_network(graph, tiny, options, free_engine).largest_batch, 0);
-}
-
 TEST(NetworkPlan, RefusalsAreCounted) {
   const EngineFinder none = [](const ConvProblem&) -> PassEngine { return {"", 0, false, "no"}; };
   EXPECT_EQ(plan_network(two_layers(8), slow_gpu(), {.batch = 1}, none).refused, 5);
   EXPECT_THROW(static_cast<void>(plan_network(two_layers(8), slow_gpu(), {.batch = 0}, none)), Error);
-}
-
-// The estimate knows nothing of the kernels. The reference device's need next to no memory of their own, so
-// that what a Program plans there is maps and gradients, in 8 bytes an element.
-TEST(NetworkPlan, MemoryIsNearWhatAProgramPlans) {
-  const auto device = make_host_device(DeviceKind::reference);
-  const auto stream = device->make_stream();
-  for (const char* name : {"resnet20", "vgg16", "resnet18"}) {
-    for (const bool training : {true, false}) {
-      SCOPED_TRACE(std::string(name) + (training ? ", training" : ", inference"));
-      Model model(models::build(name), *device);
-      Arena arena(*device);
-      const Program program(model, arena, *stream,
-                            {.batch = 8,
-                             .mode = training ? ProgramMode::train : ProgramMode::infer,
-                             .precision = Precision::fp64});
-      const NetworkPlan plan =
-          plan_network(model.graph(), slow_gpu(),
-                       {.batch = 8, .precision = Precision::fp32, .training = training}, free_engine);
-      const double ratio =
-          2 * static_cast<double>(plan.memory.step) / static_cast<double>(program.planned_bytes());
-      EXPECT_GT(ratio, 0.95);
-      EXPECT_LT(ratio, 1.05);
-      if (training) {
-        EXPECT_EQ(2 * plan.memory.model, model.bytes());
-      }
-    }
-  }
 }
 
 }  // namespace

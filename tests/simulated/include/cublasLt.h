@@ -6,6 +6,8 @@
 
 #include "cuda_runtime_api.h"
 
+// The names are the library's own.
+// NOLINTBEGIN(readability-identifier-naming)
 struct cublasLtContext;
 using cublasLtHandle_t = cublasLtContext*;
 enum cublasStatus_t {
@@ -73,3 +75,4 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t oper
                               cublasLtMatrixLayout_t c_layout, void* d, cublasLtMatrixLayout_t d_layout,
                               const cublasLtMatmulAlgo_t* algorithm, void* workspace,
                               std::size_t workspace_bytes, cudaStream_t stream);
+// NOLINTEND(readability-identifier-naming)

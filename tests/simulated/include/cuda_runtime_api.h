@@ -4,6 +4,8 @@
 
 #include <cstddef>
 
+// The names are the library's own.
+// NOLINTBEGIN(readability-identifier-naming)
 struct CUstream_st;
 using cudaStream_t = CUstream_st*;
 
@@ -30,3 +32,4 @@ cudaError_t cudaMemsetAsync(void* destination, int value, std::size_t bytes, cud
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+// NOLINTEND(readability-identifier-naming)

@@ -6,6 +6,8 @@
 
 #include "cuda_runtime_api.h"
 
+// The names are the library's own.
+// NOLINTBEGIN(readability-identifier-naming)
 struct cudnnContext;
 using cudnnHandle_t = cudnnContext*;
 enum cudnnStatus_t { CUDNN_STATUS_SUCCESS = 0, CUDNN_STATUS_BAD_PARAM = 2000 };
@@ -15,3 +17,4 @@ cudnnStatus_t cudnnDestroy(cudnnHandle_t handle);
 cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream);
 const char* cudnnGetErrorString(cudnnStatus_t status);
 void cudnnGetLastErrorString(char* message, std::size_t size);
+// NOLINTEND(readability-identifier-naming)

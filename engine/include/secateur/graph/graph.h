@@ -94,4 +94,7 @@ class Graph {
   NodeId output_ = -1;
 };
 
+// For each node whether trained parameters lie at or above it, so that gradients flow to its value.
+[[nodiscard]] std::vector<bool> depends_on_parameters(const Graph& graph);
+
 }  // namespace secateur

@@ -1,13 +1,8 @@
-// What a network would cost on a GPU that is only described: which engine runs each convolution, how much
-// memory a step takes, and floors of running time. Nothing is allocated and nothing runs.
+// What a network would cost on a GPU that is only described: which engine runs each convolution, and
+// floors of running time. Nothing is allocated and nothing runs. (runtime/step_memory.h knows the memory.)
 //
 // Floors are of the convolutions alone: the larger of bytes / bandwidth and 2 * multiply-adds / peak, each
 // operand moved once. A real pass takes longer.
-//
-// Memory is an estimate, made without the kernels: parameters, gradients and momentum as Model lays them out;
-// every map alive from the step that writes it to the last one that reads it, forward or backward, as the
-// backward passes of the engine's ops read their inputs; gradients likewise; a convolution's
-// compute-precision filters and workspace where it needs them.
 #pragma once
 
 #include <cstdint>
@@ -56,13 +51,6 @@ struct LayerPlan {
   [[nodiscard]] double idle_fraction() const;
 };
 
-struct MemoryEstimate {
-  std::int64_t model = 0;        // parameters; with gradients and momentum when training
-  std::int64_t step = 0;         // peak of maps, gradients, filters and workspaces
-  std::int64_t lower_bound = 0;  // of `step`: no placement needs less
-  [[nodiscard]] std::int64_t total() const { return model + step; }
-};
-
 struct NetworkPlanOptions {
   std::int64_t batch = 128;
   Precision precision = Precision::bf16;
@@ -72,10 +60,6 @@ struct NetworkPlanOptions {
 
 struct NetworkPlan {
   std::vector<LayerPlan> layers;
-  MemoryEstimate memory;
-  // Largest batch whose estimate fits the GPU, workspaces taken to grow with the batch; 0: not even one
-  // image.
-  std::int64_t largest_batch = 0;
   double floor_seconds = 0;
   std::int64_t bytes = 0;
   std::int64_t macs = 0;     // stored widths

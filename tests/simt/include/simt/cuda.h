@@ -28,6 +28,8 @@
 #define blockDim (::secateur::simt::current_position->block_size)
 #define gridDim (::secateur::simt::current_position->grid_size)
 
+// The names are CUDA's own.
+// NOLINTBEGIN(readability-identifier-naming)
 inline void __syncthreads(std::source_location where = std::source_location::current()) {
   secateur::simt::block_barrier(where);
 }
@@ -154,3 +156,4 @@ inline unsigned __umulhi(unsigned a, unsigned b) {
   return static_cast<unsigned>((static_cast<std::uint64_t>(a) * b) >> 32);
 }
 inline void __threadfence() {}
+// NOLINTEND(readability-identifier-naming)

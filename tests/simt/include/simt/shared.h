@@ -9,7 +9,7 @@
 #include "simt/executor.h"
 
 // CUDA's vector type, at global scope as there.
-struct alignas(16) uint4 {
+struct alignas(16) uint4 {  // NOLINT(readability-identifier-naming)
   unsigned x, y, z, w;
 };
 
@@ -49,6 +49,7 @@ class SharedReference {
     *value_ = value;
     return *this;
   }
+  // Assigns the value, which it may well do to itself. NOLINTNEXTLINE(bugprone-unhandled-self-assignment)
   SharedReference& operator=(const SharedReference& other) { return *this = static_cast<T>(other); }
   SharedReference& operator+=(const T& value) {
     return *this = static_cast<T>(static_cast<T>(*this) + value);
@@ -82,9 +83,8 @@ class Shared {
   }
   // The index carries the place of the access, which an operator cannot take as a second argument.
   struct Index {
-    template <typename I>
-    Index(I i,
-          std::source_location w = std::source_location::current())  // NOLINT(google-explicit-constructor)
+    template <typename I>  // NOLINTNEXTLINE(google-explicit-constructor)
+    Index(I i, std::source_location w = std::source_location::current())
         : value(static_cast<std::int64_t>(i)), where(w) {}
     std::int64_t value;
     std::source_location where;

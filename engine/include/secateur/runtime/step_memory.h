@@ -1,0 +1,34 @@
+// Memory of a step, known by compiling its program and not running it. On a device that is only described
+// (backend/cuda.h) this tells what a GPU would need that is not there.
+#pragma once
+
+#include <cstdint>
+
+#include "secateur/backend/kernel.h"
+#include "secateur/core/device.h"
+#include "secateur/graph/graph.h"
+
+namespace secateur {
+
+struct StepOptions {
+  std::int64_t batch = 128;
+  Precision precision = Precision::fp32;
+  bool training = true;
+};
+
+struct StepMemory {
+  std::int64_t model = 0;        // parameters; with gradients and momentum when training
+  std::int64_t step = 0;         // peak of maps, gradients, kept values and workspaces
+  std::int64_t lower_bound = 0;  // of `step`: no placement of these buffers needs less
+  [[nodiscard]] std::int64_t total() const { return model + step; }
+};
+
+// Throws Error when an op has no kernel for the device, precision or shape.
+[[nodiscard]] StepMemory step_memory(const Graph& graph, Device& device, const StepOptions& options);
+
+// The largest batch whose step fits into `bytes`, to within one part in a hundred, found by compiling at
+// several batches (options.batch is where the search begins); 0: not even one image fits.
+[[nodiscard]] std::int64_t largest_batch(const Graph& graph, Device& device, const StepOptions& options,
+                                         std::int64_t bytes);
+
+}  // namespace secateur

@@ -1,0 +1,82 @@
+#include "secateur/runtime/step_memory.h"
+
+#include <algorithm>
+
+#include "secateur/core/error.h"
+#include "secateur/runtime/program.h"
+
+namespace secateur {
+namespace {
+
+class Compilation {
+ public:
+  Compilation(const Graph& graph, Device& device)
+      : stream_(device.make_stream()), arena_(device), model_(graph, device) {}
+
+  StepMemory memory(const StepOptions& options) {
+    const Program program(model_, arena_, *stream_,
+                          {.batch = options.batch,
+                           .mode = options.training ? ProgramMode::train : ProgramMode::infer,
+                           .precision = options.precision});
+    const ParameterLayout& layout = model_.layout();
+    const std::int64_t values = layout.value_elements() * size_of(model_.dtype());
+    return {options.training ? layout.bytes(model_.dtype()) : values, program.planned_bytes(),
+            program.lower_bound_bytes()};
+  }
+
+ private:
+  std::unique_ptr<Stream> stream_;
+  Arena arena_;
+  Model model_;
+};
+
+}  // namespace
+
+StepMemory step_memory(const Graph& graph, Device& device, const StepOptions& options) {
+  return Compilation(graph, device).memory(options);
+}
+
+// Memory grows nearly in proportion to the batch, so that two known points name the next to try.
+std::int64_t largest_batch(const Graph& graph, Device& device, const StepOptions& options,
+                           std::int64_t bytes) {
+  require(options.batch >= 1, "a batch has at least one image, got {}", options.batch);
+  Compilation compilation(graph, device);
+  // A batch so large that an op refuses its sizes fits no memory either.
+  constexpr std::int64_t kNever = std::int64_t{1} << 60;
+  const auto total = [&](std::int64_t batch) {
+    StepOptions at = options;
+    at.batch = batch;
+    if (batch == 1) return compilation.memory(at).total();
+    try {
+      return compilation.memory(at).total();
+    } catch (const Error&) {
+      return kNever;
+    }
+  };
+  std::int64_t fitting = 1;
+  std::int64_t fitting_bytes = total(1);
+  if (fitting_bytes > bytes) return 0;
+  constexpr std::int64_t kMost = std::int64_t{1} << 24;
+  std::int64_t too_large = kMost;
+  std::int64_t next = std::max<std::int64_t>(options.batch, 2);
+  while (too_large - fitting > std::max<std::int64_t>(fitting / 100, 1)) {
+    const std::int64_t needed = total(next);
+    if (needed <= bytes) {
+      const double slope = static_cast<double>(needed - fitting_bytes) / static_cast<double>(next - fitting);
+      fitting = next;
+      fitting_bytes = needed;
+      const double more = static_cast<double>(bytes - needed) / std::max(slope, 1.0);
+      next = fitting + std::max<std::int64_t>(static_cast<std::int64_t>(std::min(more, 1e7)), 1);
+    } else {
+      too_large = next;
+      const double slope = static_cast<double>(needed - fitting_bytes) / static_cast<double>(next - fitting);
+      next = fitting + static_cast<std::int64_t>(static_cast<double>(bytes - fitting_bytes) / slope);
+    }
+    // Between the two, and once there are two never so near to either that the search would creep.
+    const std::int64_t step = too_large == kMost ? 1 : std::max<std::int64_t>((too_large - fitting) / 50, 1);
+    next = std::clamp(next, fitting + step, std::max(too_large - step, fitting + step));
+  }
+  return fitting;
+}
+
+}  // namespace secateur
