@@ -76,8 +76,8 @@ void quick_presets(RunOptions& o, const Presets& preset) {
   preset("prune.fallback", o.prune.fallback.enabled, false);
 }
 
-void full_presets(RunOptions& o, const Presets& preset) {
-  preset("model.name", o.model.name, "resnet56");
+void full_presets(RunOptions& o, const Presets& preset, const std::string& model) {
+  preset("model.name", o.model.name, model);
   preset("data.name", o.data.name, "cifar10");
 }
 
@@ -103,7 +103,7 @@ int run_experiment(RunOptions& options, const OptionFlags& flags, const Experime
   const Presets preset(flags);
   if (scale == Scale::smoke) smoke_presets(options, preset);
   if (scale == Scale::quick) quick_presets(options, preset);
-  if (scale == Scale::full) full_presets(options, preset);
+  if (scale == Scale::full) full_presets(options, preset, experiment.model);
   common_presets(options, preset);
   options.prune.seed = options.run.seed;
   const char* size = scale == Scale::smoke ? "-smoke" : scale == Scale::quick ? "-quick" : "";
@@ -115,13 +115,18 @@ int run_experiment(RunOptions& options, const OptionFlags& flags, const Experime
   fmt::print("{}\n", title);
   experiments::Lab lab(out);
   std::vector<experiments::Outcome> outcomes;
+  experiments::Findings findings;
   try {
-    outcomes = lab.run(experiment.points(options, scale), seeds);
+    if (experiment.study) {
+      findings = experiment.study({lab, options, scale});
+    } else {
+      outcomes = lab.run(experiment.points(options, scale), seeds);
+      findings = experiment.findings(outcomes);
+    }
   } catch (const Interrupted& stopped) {
     fmt::print("{}\n", stopped.what());
     return 130;
   }
-  const experiments::Findings findings = experiment.findings(outcomes);
   experiments::write_archive(out, experiment, title, outcomes, findings);
   fmt::print("\n{}\n{}", title, experiments::text_of(findings.table));
   for (const std::string& note : findings.notes) fmt::print("{}\n", note);

@@ -12,7 +12,10 @@ namespace secateur::experiments {
 [[nodiscard]] Experiment compare();
 [[nodiscard]] Experiment fig2();
 [[nodiscard]] Experiment fig4();
+[[nodiscard]] Experiment fig5();
+[[nodiscard]] Experiment fig7();
 [[nodiscard]] Experiment fig8();
+[[nodiscard]] Experiment prop1();
 
 // What most of them make of their runs: a row an outcome, its name and the columns of every comparison.
 [[nodiscard]] Findings compared(const std::vector<Outcome>& outcomes);

@@ -1,5 +1,5 @@
-// An experiment of the paper as data: the runs that it takes and what is made of their results. A new one is
-// a file here and a line in registry.cpp.
+// An experiment of the paper as data: the runs that it takes and what is made of their results, or a study of
+// one trained network. A new one is a function here and a line in registry.cpp.
 #pragma once
 
 #include <cstdint>
@@ -28,13 +28,25 @@ struct Outcome {
   std::vector<app::RunHistory> runs;  // one a seed
 };
 
+class Lab;
+
+// What a study has at hand.
+struct StudyContext {
+  Lab& lab;
+  const app::RunOptions& base;  // what recipe, flags and scale say
+  Scale scale = Scale::smoke;
+};
+
+// Either points and findings, or a study.
 struct Experiment {
   std::string name;         // "table2"
   std::string title;        // of the report
   std::string description;  // one line
   // `base` holds what recipe, flags and scale say; a point changes what it is about.
-  std::function<std::vector<Point>(const app::RunOptions& base, Scale scale)> points;
-  std::function<Findings(const std::vector<Outcome>& outcomes)> findings;
+  std::function<std::vector<Point>(const app::RunOptions& base, Scale scale)> points = {};
+  std::function<Findings(const std::vector<Outcome>& outcomes)> findings = {};
+  std::function<Findings(const StudyContext& context)> study = {};
+  std::string model = "resnet56";  // at full size, where nobody says otherwise
 };
 
 [[nodiscard]] const std::vector<Experiment>& experiments();

@@ -19,9 +19,11 @@ class Lab {
   // Runs every point with seeds 1 .. seeds. Throws Error where a run fails, and Interrupted after Ctrl-C;
   // what was done stays.
   [[nodiscard]] std::vector<Outcome> run(const std::vector<Point>& points, std::int64_t seeds);
+  // The weights of the trained network that these options describe.
+  [[nodiscard]] std::filesystem::path baseline(const app::RunOptions& options);
+  [[nodiscard]] const std::filesystem::path& out() const { return out_; }
 
  private:
-  [[nodiscard]] std::filesystem::path baseline(const app::RunOptions& options);
   [[nodiscard]] app::RunHistory pruned(const Point& point, std::int64_t seed);
 
   std::filesystem::path out_;
