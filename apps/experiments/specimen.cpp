@@ -1,5 +1,8 @@
 #include "experiments/specimen.h"
 
+#include <fmt/format.h>
+#include <xxhash.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -77,6 +80,14 @@ Evaluation Specimen::without(const SpaceScores& space, const std::vector<std::in
   const Evaluation result = evaluate(images);
   put_back();
   return result;
+}
+
+std::string Specimen::fingerprint() const {
+  XXH64_hash_t hash = 0;
+  for (const std::vector<double>& values : values_) {
+    hash = XXH3_64bits_withSeed(values.data(), values.size() * sizeof(double), hash);
+  }
+  return fmt::format("{:016x}", hash);
 }
 
 void Specimen::put_back() {

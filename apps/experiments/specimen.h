@@ -30,6 +30,8 @@ class Specimen {
                                    std::int64_t images);
 
   [[nodiscard]] const Graph& graph() const { return loaded_.model.graph(); }
+  // Tells these weights from others: a hash of all values.
+  [[nodiscard]] std::string fingerprint() const;
 
  private:
   [[nodiscard]] Evaluation evaluate(std::int64_t images);

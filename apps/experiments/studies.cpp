@@ -8,6 +8,7 @@
 #include "experiments/definitions.h"
 #include "experiments/lab.h"
 #include "experiments/notebook.h"
+#include "experiments/sensitivity.h"
 #include "experiments/specimen.h"
 #include "experiments/statistics.h"
 #include "secateur/core/rng.h"
@@ -83,8 +84,7 @@ Findings fig7_findings(const StudyContext& context) {
   const std::int64_t images = measured_images(context.scale);
   const std::vector<double> fractions =
       context.scale == Scale::smoke ? std::vector{0.1, 0.5} : std::vector{0.1, 0.2, 0.3, 0.4, 0.5};
-  const double whole =
-      notes.once(net + "/whole", [&] { return std::vector{specimen.whole(images).top1}; }).front();
+  const SensitivityTable measured = measure_sensitivity(specimen, spaces, fractions, images, notes, net);
 
   Findings findings;
   findings.table.header = {"layer", "channels"};
@@ -94,21 +94,13 @@ Findings fig7_findings(const StudyContext& context) {
     series.push_back(
         {.name = fmt::format("{:.0f} % of the layer", 100 * fraction), .points = {}, .dots = true});
   }
-  for (std::size_t l = 0; l < spaces.size(); ++l) {
-    const SpaceScores& space = spaces[l];
-    fmt::print("[{}/{}] {}\n", l + 1, spaces.size(), space.name);
+  for (std::size_t l = 0; l < measured.layers.size(); ++l) {
+    const LayerSensitivity& layer = measured.layers[l];
     std::vector<Cell>& row = findings.table.rows.emplace_back();
-    row = {Cell{space.name}, number_cell(static_cast<double>(space.width), 0)};
+    row = {Cell{layer.layer}, number_cell(static_cast<double>(layer.channels), 0)};
     for (std::size_t f = 0; f < fractions.size(); ++f) {
-      const auto count =
-          static_cast<std::int64_t>(std::lround(fractions[f] * static_cast<double>(space.width)));
-      const double top1 =
-          notes
-              .once(fmt::format("{}/{}/{}", net, space.name, fractions[f]),
-                    [&] { return std::vector{specimen.without(space, weakest(space, count), images).top1}; })
-              .front();
-      row.push_back(percent_cell({top1, 0, 1}));
-      series[f].points.emplace_back(static_cast<double>(l + 1), 100 * top1);
+      row.push_back(percent_cell({layer.top1[f], 0, 1}));
+      series[f].points.emplace_back(static_cast<double>(l + 1), 100 * layer.top1[f]);
     }
   }
   findings.figures = {
@@ -119,7 +111,7 @@ Findings fig7_findings(const StudyContext& context) {
       fmt::format("No fine-tuning: channels are taken out of the trained network and put back. The whole "
                   "network: {:.2f} %. "
                   "The paper runs this on ImageNet.",
-                  100 * whole));
+                  100 * measured.whole));
   return findings;
 }
 

@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "experiments/command.h"
+#include "experiments/sensitivity.h"
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
 #include "secateur/core/names.h"
@@ -39,6 +40,7 @@ class CommandLine {
     add_inspect();
     add_data();
     add_run();
+    add_sensitivity();
     add_bench();
     add_plan();
     add_doctor();
@@ -125,6 +127,23 @@ class CommandLine {
       action_ = [this, &flags] {
         flags.apply();
         return run_eval(options_, weights_, part_, json_);
+      };
+    });
+  }
+
+  void add_sensitivity() {
+    CLI::App& command = word("sensitivity", "Measure what each layer tolerates, and write rates for prune");
+    OptionFlags& flags = flags_of(command, {.data = true, .train = true, .prune = true});
+    command.add_option("weights", sensitivity_.weights, "The trained network's file")
+        ->required()
+        ->type_name("FILE");
+    command.add_option("--fractions", sensitivity_.fractions, "Parts of a layer to take out [0.1 ... 0.5]");
+    command.add_option("--tolerance", sensitivity_.tolerance, "Accuracy that may be lost, a fraction [0.02]");
+    command.add_option("--images", sensitivity_.images, "Validation images to measure on, 0 for all [0]");
+    command.callback([this, &flags] {
+      action_ = [this, &flags] {
+        flags.apply();
+        return run_sensitivity(options_, sensitivity_);
       };
     });
   }
@@ -309,6 +328,7 @@ class CommandLine {
   ScoreBenchOptions score_bench_;
   std::string precision_ = "fp32";
   SelftestArguments selftest_;
+  SensitivityArguments sensitivity_;
   std::string part_ = "test";
   bool resume_ = false;
   bool dry_run_ = false;
