@@ -95,7 +95,8 @@ std::string against_cost(const std::vector<NamedRun>& runs) {
   return series.empty() ? ""
                         : report::line_chart(series, {.title = "Accuracy against cost",
                                                       .x_label = "multiply-adds (M)",
-                                                      .y_label = "top-1 on test images (%)"});
+                                                      .y_label = "top-1 on test images (%)",
+                                                      .whole_x = false});
 }
 
 }  // namespace

@@ -80,10 +80,10 @@ std::string y_grid(const Axes& axes) {
   return svg;
 }
 
-std::string x_ticks(const Axes& axes) {
+std::string x_ticks(const Axes& axes, bool whole) {
   std::string svg;
   for (const double tick : round_ticks(axes.x_range().low, axes.x_range().high, 8)) {
-    if (tick != std::round(tick)) continue;  // epochs and rounds are whole
+    if (whole && tick != std::round(tick)) continue;
     svg += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:g}</text>\n",
                        axes.x(tick), kHeight - kBottom + 16, tick);
   }
@@ -176,7 +176,8 @@ std::string line_chart(const std::vector<Series>& series, const ChartOptions& op
   if (!options.y_max) y.high += 0.04 * (y.high - y.low);
   const Axes axes(x, y, kWidth);
 
-  std::string svg = head(options, kWidth) + y_grid(axes) + x_ticks(axes) + labels(options, kWidth);
+  std::string svg =
+      head(options, kWidth) + y_grid(axes) + x_ticks(axes, options.whole_x) + labels(options, kWidth);
   for (const double mark : options.marks) {
     if (mark < x.low || mark > x.high) continue;
     svg += fmt::format("<line class=\"mark\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1:.1f}\" y2=\"{2:.1f}\"/>\n",
