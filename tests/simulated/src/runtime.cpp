@@ -26,6 +26,8 @@ bool on_device(const void* address, std::size_t bytes) {
   return false;
 }
 
+constexpr std::size_t kMemory = std::size_t{1} << 34;  // bytes that one allocation may have
+
 int stream_object = 0;
 int handle_object = 0;
 
@@ -61,6 +63,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 
 cudaError_t cudaMalloc(void** result, std::size_t bytes) {
   constexpr std::size_t kAlignment = 256;
+  if (bytes > kMemory) return cudaErrorMemoryAllocation;
   auto piece = std::make_unique<Buffer>((bytes + kAlignment - 1) / kAlignment * kAlignment);
   *result = piece->data();
   memory().emplace(*result, std::move(piece));
@@ -70,7 +73,7 @@ cudaError_t cudaFree(void* address) {
   return memory().erase(address) == 1 ? cudaSuccess : cudaErrorInvalidValue;
 }
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
-  *free = *total = std::size_t{1} << 34;
+  *free = *total = kMemory;
   return cudaSuccess;
 }
 
