@@ -1,7 +1,7 @@
 # What a user may choose at configure time. Presets set these; -D on the command line overrides them.
 
 option(SECATEUR_CUDA "Build the CUDA back end (needs nvcc, cuDNN 9 and cuBLASLt)" OFF)
-option(SECATEUR_TESTS "Build the tests" ON)
+option(SECATEUR_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(SECATEUR_WERROR "Treat warnings as errors" ON)
 option(SECATEUR_NATIVE "Compile for exactly the processor of this machine (-march=native)" OFF)
 option(SECATEUR_CCACHE "Compile through ccache where it is installed" ON)

@@ -102,7 +102,6 @@ int run_doctor() {
                                : "SECATEUR_DATA is not set: --data-dir, or the built-in synthetic set"},
       {"gnuplot (optional)", version_line("gnuplot")},
       {"MPI (optional)", version_line("mpirun")},
-      {"protobuf (optional)", version_line("protoc")},
   };
   std::size_t widest = 0;
   for (const auto& row : rows) widest = std::max(widest, row[0].size());

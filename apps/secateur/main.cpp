@@ -1,5 +1,4 @@
-// The program `secateur`: reads the command line, runs one word, prints errors
-// for people.
+// The program `secateur`: reads the command line, runs one word, prints errors for people.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -9,7 +8,9 @@
 #include "experiments/sensitivity.h"
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
+#include "secateur/core/log.h"
 #include "secateur/core/names.h"
+#include "secateur/interchange_words.h"
 #include "secateur/joined_report.h"
 #include "secateur/option_flags.h"
 #include "secateur/progress.h"
@@ -18,26 +19,24 @@
 namespace secateur::app {
 namespace {
 
-constexpr const char *kDescription =
+constexpr const char* kDescription =
     "Secateur trains, prunes and deploys convolutional networks.\n"
     "\n"
-    "  secateur demo                                      train, prune and "
-    "fine-tune a small network; make a "
+    "  secateur demo                                      train, prune and fine-tune a small network; make a "
     "report\n"
     "  secateur train --model resnet20 --data cifar10     train a network\n"
-    "  secateur prune --weights base.h5 --budget 0.5      prune it to half its "
-    "multiply-adds\n"
+    "  secateur prune --weights base.h5 --budget 0.5      prune it to half its multiply-adds\n"
     "  secateur inspect runs/x/model.h5                   what is left of it\n"
     "\n"
-    "Options come from a recipe (--recipe FILE, TOML) and from flags, which "
-    "win. Every flag is a key of the "
+    "Options come from a recipe (--recipe FILE, TOML) and from flags, which win. Every flag is a key of the "
     "recipe.";
 
-// The command line, word by word. Each word stores what to run; main runs it
-// once everything was parsed.
+// The command line, word by word. Each word stores what to run; main runs it once everything was parsed.
 class CommandLine {
-public:
-  CommandLine() : app_(kDescription, "secateur") {
+ public:
+  CommandLine()
+      : app_(kDescription, "secateur"),
+        interchange_(app_, options_, [this](std::function<int()> action) { action_ = std::move(action); }) {
     app_.require_subcommand(1);
     add_demo();
     add_train();
@@ -52,42 +51,34 @@ public:
     add_plan();
     add_doctor();
     add_selftest();
-    add_plain("version", "Show the version of this build",
-              [] { return run_version(); });
+    add_plain("version", "Show the version of this build", [] { return run_version(); });
   }
 
-  int run(int argc, char **argv) {
+  int run(int argc, char** argv) {
     try {
       app_.parse(argc, argv);
-    } catch (const CLI::ParseError &error) {
+    } catch (const CLI::ParseError& error) {
       return report_usage(error, argc, argv);
     }
     return action_();
   }
 
-private:
-  CLI::App &word(const char *name, const char *help) {
-    return *app_.add_subcommand(name, help);
-  }
+ private:
+  CLI::App& word(const char* name, const char* help) { return *app_.add_subcommand(name, help); }
 
-  OptionFlags &flags_of(CLI::App &command, Sections sections) {
-    flags_.push_back(
-        std::make_unique<OptionFlags>(command, options_, sections));
+  OptionFlags& flags_of(CLI::App& command, Sections sections) {
+    flags_.push_back(std::make_unique<OptionFlags>(command, options_, sections));
     return *flags_.back();
   }
 
-  void add_plain(const char *name, const char *help,
-                 std::function<int()> action) {
-    word(name, help).callback([this, action = std::move(action)] {
-      action_ = action;
-    });
+  void add_plain(const char* name, const char* help, std::function<int()> action) {
+    word(name, help).callback([this, action = std::move(action)] { action_ = action; });
   }
 
   void add_demo() {
-    CLI::App &command = word("demo", "Train, prune and fine-tune a small "
-                                     "network, and report before and after");
-    OptionFlags &flags = flags_of(
-        command, {.model = true, .data = true, .train = true, .prune = true});
+    CLI::App& command =
+        word("demo", "Train, prune and fine-tune a small network, and report before and after");
+    OptionFlags& flags = flags_of(command, {.model = true, .data = true, .train = true, .prune = true});
     command.callback([this, &flags] {
       action_ = [this, &flags] {
         flags.apply();
@@ -97,38 +88,27 @@ private:
   }
 
   void add_train() {
-    CLI::App &command =
-        word("train", "Train a network from scratch, or go on with --resume");
-    OptionFlags &flags =
-        flags_of(command, {.model = true, .data = true, .train = true});
-    command.add_flag("--resume", resume_,
-                     "Go on from the last checkpoint in --out");
+    CLI::App& command = word("train", "Train a network from scratch, or go on with --resume");
+    OptionFlags& flags = flags_of(command, {.model = true, .data = true, .train = true});
+    command.add_flag("--resume", resume_, "Go on from the last checkpoint in --out");
     command.callback([this, &flags] {
       action_ = [this, &flags] {
         flags.apply();
         const RunFolder folder = begin_run(
-            options_, flags, resume_,
-            fmt::format("runs/{}-{}", options_.model.name, options_.data.name));
+            options_, flags, resume_, fmt::format("runs/{}-{}", options_.model.name, options_.data.name));
         return run_train(options_, flags.toml(), folder, resume_);
       };
     });
   }
 
   void add_prune() {
-    CLI::App &command = word(
-        "prune", "Prune a trained network in rounds, fine-tuning after each");
-    OptionFlags &flags =
-        flags_of(command, {.data = true, .train = true, .prune = true});
-    command
-        .add_option("--weights", prune_.weights, "The trained network to prune")
-        ->type_name("FILE");
-    command.add_flag("--dry-run", dry_run_,
-                     "Print the first round's plan and stop");
-    command.add_flag("--resume", prune_.resume,
-                     "Go on from the last checkpoint in --out");
+    CLI::App& command = word("prune", "Prune a trained network in rounds, fine-tuning after each");
+    OptionFlags& flags = flags_of(command, {.data = true, .train = true, .prune = true});
+    command.add_option("--weights", prune_.weights, "The trained network to prune")->type_name("FILE");
+    command.add_flag("--dry-run", dry_run_, "Print the first round's plan and stop");
+    command.add_flag("--resume", prune_.resume, "Go on from the last checkpoint in --out");
     command.add_flag("--steer-by-seen", prune_.steer_by_seen,
-                     "Allow steering by images that the base was trained on; "
-                     "the report says so");
+                     "Allow steering by images that the base was trained on; the report says so");
     command.callback([this, &flags] {
       action_ = [this, &flags] {
         flags.apply();
@@ -136,8 +116,7 @@ private:
           complete_prune_options(options_, flags);
           return run_prune_preview(options_, flags.toml(), prune_);
         }
-        const RunFolder folder =
-            begin_run(options_, flags, prune_.resume, "runs/pruned");
+        const RunFolder folder = begin_run(options_, flags, prune_.resume, "runs/pruned");
         complete_prune_options(options_, flags);
         return run_prune(options_, flags.toml(), folder, prune_);
       };
@@ -145,12 +124,9 @@ private:
   }
 
   void add_eval() {
-    CLI::App &command =
-        word("eval", "Measure the accuracy of a stored network");
-    OptionFlags &flags = flags_of(command, {.data = true, .train = true});
-    command.add_option("weights", weights_, "The network's file")
-        ->required()
-        ->type_name("FILE");
+    CLI::App& command = word("eval", "Measure the accuracy of a stored network");
+    OptionFlags& flags = flags_of(command, {.data = true, .train = true});
+    command.add_option("weights", weights_, "The network's file")->required()->type_name("FILE");
     command.add_option("--part", part_, "test or validation [test]");
     command.add_flag("--json", json_, "Print JSON");
     command.callback([this, &flags] {
@@ -162,36 +138,23 @@ private:
   }
 
   void add_report() {
-    CLI::App &command = word("report", "Join several runs into one page");
-    command
-        .add_option("folders", report_folders_,
-                    "Folders of runs, or that hold runs")
+    CLI::App& command = word("report", "Join several runs into one page");
+    command.add_option("folders", report_folders_, "Folders of runs, or that hold runs")
         ->required()
         ->type_name("DIR");
-    command.add_option("--out", report_out_, "The page to write [report.html]")
-        ->type_name("FILE");
-    command.callback([this] {
-      action_ = [this] { return run_report(report_folders_, report_out_); };
-    });
+    command.add_option("--out", report_out_, "The page to write [report.html]")->type_name("FILE");
+    command.callback([this] { action_ = [this] { return run_report(report_folders_, report_out_); }; });
   }
 
   void add_sensitivity() {
-    CLI::App &command =
-        word("sensitivity",
-             "Measure what each layer tolerates, and write rates for prune");
-    OptionFlags &flags =
-        flags_of(command, {.data = true, .train = true, .prune = true});
-    command
-        .add_option("weights", sensitivity_.weights,
-                    "The trained network's file")
+    CLI::App& command = word("sensitivity", "Measure what each layer tolerates, and write rates for prune");
+    OptionFlags& flags = flags_of(command, {.data = true, .train = true, .prune = true});
+    command.add_option("weights", sensitivity_.weights, "The trained network's file")
         ->required()
         ->type_name("FILE");
-    command.add_option("--fractions", sensitivity_.fractions,
-                       "Parts of a layer to take out [0.1 ... 0.5]");
-    command.add_option("--tolerance", sensitivity_.tolerance,
-                       "Accuracy that may be lost, a fraction [0.02]");
-    command.add_option("--images", sensitivity_.images,
-                       "Validation images to measure on, 0 for all [0]");
+    command.add_option("--fractions", sensitivity_.fractions, "Parts of a layer to take out [0.1 ... 0.5]");
+    command.add_option("--tolerance", sensitivity_.tolerance, "Accuracy that may be lost, a fraction [0.02]");
+    command.add_option("--images", sensitivity_.images, "Validation images to measure on, 0 for all [0]");
     command.callback([this, &flags] {
       action_ = [this, &flags] {
         flags.apply();
@@ -201,18 +164,13 @@ private:
   }
 
   void add_inspect() {
-    CLI::App &command =
-        word("inspect", "Show layers, widths, parameters and multiply-adds");
-    OptionFlags &flags = flags_of(command, {.model = true});
-    command.add_option(
-        "target", inspect_.target,
-        "A file, or a network's name; without it, the networks are listed");
+    CLI::App& command = word("inspect", "Show layers, widths, parameters and multiply-adds");
+    OptionFlags& flags = flags_of(command, {.model = true});
+    command.add_option("target", inspect_.target,
+                       "A file, or a network's name; without it, the networks are listed");
     command.add_flag("--json", inspect_.json, "Print JSON");
-    command.add_flag("--verify", inspect_.verify,
-                     "Compare the network masked with the network cut");
-    command
-        .add_option("--base", inspect_.base,
-                    "With --verify: the unpruned network's file")
+    command.add_flag("--verify", inspect_.verify, "Compare the network masked with the network cut");
+    command.add_option("--base", inspect_.base, "With --verify: the unpruned network's file")
         ->type_name("FILE");
     command.callback([this, &flags] {
       action_ = [this, &flags] {
@@ -223,16 +181,13 @@ private:
   }
 
   void add_plan() {
-    CLI::App &command = word("plan", "Plan a network for a GPU that need not "
-                                     "be there; without --gpu, list them");
-    OptionFlags &flags = flags_of(command, {.model = true});
-    command.add_option("target", plan_.target,
-                       "A file of weights, or a network's name");
-    command.add_option("--gpu", plan_.gpu,
-                       "A name (h200, rtx3090, ...) or a description in JSON");
+    CLI::App& command =
+        word("plan", "Plan a network for a GPU that need not be there; without --gpu, list them");
+    OptionFlags& flags = flags_of(command, {.model = true});
+    command.add_option("target", plan_.target, "A file of weights, or a network's name");
+    command.add_option("--gpu", plan_.gpu, "A name (h200, rtx3090, ...) or a description in JSON");
     command.add_option("--batch", plan_.batch, "Images of a step [128]");
-    command.add_flag("--inference", plan_.inference,
-                     "Plan inference, not a training step");
+    command.add_flag("--inference", plan_.inference, "Plan inference, not a training step");
     command.add_flag("--json", plan_.json, "Print JSON");
     command.callback([this, &flags] {
       action_ = [this, &flags] {
@@ -243,45 +198,31 @@ private:
   }
 
   void add_selftest() {
-    CLI::App &selftest = word(
-        "selftest", "Check every op, whole networks and pruning on a device");
+    CLI::App& selftest = word("selftest", "Check every op, whole networks and pruning on a device");
     selftest.add_option("--device", selftest_.device, "cpu or cuda [cpu]");
-    selftest.add_option("--filter", selftest_.filter,
-                        "Only checks whose part/name holds this");
-    selftest.add_flag("--quick", selftest_.quick,
-                      "Without whole networks at their real size");
-    selftest.add_option("--json", selftest_.json,
-                        "Write every check's result to this file");
-    selftest.callback(
-        [this] { action_ = [this] { return run_selftest(selftest_); }; });
+    selftest.add_option("--filter", selftest_.filter, "Only checks whose part/name holds this");
+    selftest.add_flag("--quick", selftest_.quick, "Without whole networks at their real size");
+    selftest.add_option("--json", selftest_.json, "Write every check's result to this file");
+    selftest.callback([this] { action_ = [this] { return run_selftest(selftest_); }; });
   }
 
   void add_doctor() {
-    CLI::App &command = word("doctor", "Show what was found on this machine");
-    command.add_flag(
-        "--describe-gpu", describe_gpu_,
-        "Print the GPU's description as JSON, for secateur plan --gpu FILE");
-    command.callback([this] {
-      action_ = [this] {
-        return describe_gpu_ ? run_describe_gpu() : run_doctor();
-      };
-    });
+    CLI::App& command = word("doctor", "Show what was found on this machine");
+    command.add_flag("--describe-gpu", describe_gpu_,
+                     "Print the GPU's description as JSON, for secateur plan --gpu FILE");
+    command.callback(
+        [this] { action_ = [this] { return describe_gpu_ ? run_describe_gpu() : run_doctor(); }; });
   }
 
   void add_data() {
-    CLI::App &command = word("data", "Data sets: fetch, info");
+    CLI::App& command = word("data", "Data sets: fetch, info");
     command.require_subcommand(1);
-    CLI::App &fetch = *command.add_subcommand(
-        "fetch", "Download, verify and unpack a data set");
+    CLI::App& fetch = *command.add_subcommand("fetch", "Download, verify and unpack a data set");
     fetch.add_option("name", data_name_, "cifar10 or cifar100")->required();
-    fetch.add_option("--data-dir", data_directory_,
-                     "Where to put it [data-sets]");
-    fetch.callback([this] {
-      action_ = [this] { return run_data_fetch(data_name_, data_directory_); };
-    });
-    CLI::App &info = *command.add_subcommand(
-        "info", "Show a data set's size, classes and statistics");
-    OptionFlags &flags = flags_of(info, {.data = true});
+    fetch.add_option("--data-dir", data_directory_, "Where to put it [data-sets]");
+    fetch.callback([this] { action_ = [this] { return run_data_fetch(data_name_, data_directory_); }; });
+    CLI::App& info = *command.add_subcommand("info", "Show a data set's size, classes and statistics");
+    OptionFlags& flags = flags_of(info, {.data = true});
     info.callback([this, &flags] {
       action_ = [this, &flags] {
         flags.apply();
@@ -291,17 +232,12 @@ private:
   }
 
   void add_run() {
-    CLI::App &command = word(
-        "run", "Run an experiment of the paper; without a name, list them");
-    OptionFlags &flags = flags_of(
-        command, {.model = true, .data = true, .train = true, .prune = true});
+    CLI::App& command = word("run", "Run an experiment of the paper; without a name, list them");
+    OptionFlags& flags = flags_of(command, {.model = true, .data = true, .train = true, .prune = true});
     command.add_option("name", experiment_.name, "table2, compare, ...");
-    command.add_flag("--smoke", experiment_.smoke,
-                     "Every step in seconds; the figures mean nothing");
-    command.add_flag("--quick", experiment_.quick,
-                     "A small network, minutes on two cores");
-    command.add_option("--seeds", experiment_.seeds,
-                       "Runs of each point [3 at full size, else 1]");
+    command.add_flag("--smoke", experiment_.smoke, "Every step in seconds; the figures mean nothing");
+    command.add_flag("--quick", experiment_.quick, "A small network, minutes on two cores");
+    command.add_option("--seeds", experiment_.seeds, "Runs of each point [3 at full size, else 1]");
     command.callback([this, &flags] {
       action_ = [this, &flags] {
         flags.apply();
@@ -311,45 +247,32 @@ private:
   }
 
   void add_bench() {
-    CLI::App &command = word("bench", "Measure: kernels, score");
+    CLI::App& command = word("bench", "Measure: kernels, score");
     command.require_subcommand(1);
-    CLI::App &kernels = *command.add_subcommand(
-        "kernels", "Time each kernel on the layers of real networks, against "
-                   "the machine's ceilings");
-    kernels.add_option(
-        "--kernel", bench_.kernel,
-        "Only kernels of this name; * and ? stand for any letters");
-    kernels.add_option(
-        "--shape", bench_.shape,
-        "Only these shapes, as in 'resnet56/layer1' or 'vgg16/*'");
+    CLI::App& kernels = *command.add_subcommand(
+        "kernels", "Time each kernel on the layers of real networks, against the machine's ceilings");
+    kernels.add_option("--kernel", bench_.kernel, "Only kernels of this name; * and ? stand for any letters");
+    kernels.add_option("--shape", bench_.shape, "Only these shapes, as in 'resnet56/layer1' or 'vgg16/*'");
     kernels.add_option("--device", bench_.device, "auto, cpu or cuda [auto]");
     kernels.add_option("--precision", precision_, "fp32, fp16 or bf16 [fp32]");
-    kernels.add_option("--batch", bench_.batch,
-                       "Images [128, and 32 of 224x224]");
-    kernels.add_option("--seconds", bench_.seconds,
-                       "For each implementation on each shape [0.3]");
-    kernels
-        .add_option("--json", bench_.json,
-                    "Write every run, with machine, build and ceilings")
+    kernels.add_option("--batch", bench_.batch, "Images [128, and 32 of 224x224]");
+    kernels.add_option("--seconds", bench_.seconds, "For each implementation on each shape [0.3]");
+    kernels.add_option("--json", bench_.json, "Write every run, with machine, build and ceilings")
         ->type_name("FILE");
-    kernels.add_option("--svg", bench_.svg, "Write the roofline")
-        ->type_name("FILE");
+    kernels.add_option("--svg", bench_.svg, "Write the roofline")->type_name("FILE");
     kernels.callback([this] {
       action_ = [this] {
         bench_.precision = precision_from_name(precision_);
         return run_bench_kernels(bench_);
       };
     });
-    CLI::App &score = *command.add_subcommand(
-        "score", "Time a scoring pass over all channels of a network against a "
-                 "forward pass");
-    OptionFlags &flags = flags_of(score, {.model = true});
-    score.add_option("--images", score_bench_.images,
-                     "Images that are scored on [32]");
+    CLI::App& score = *command.add_subcommand(
+        "score", "Time a scoring pass over all channels of a network against a forward pass");
+    OptionFlags& flags = flags_of(score, {.model = true});
+    score.add_option("--images", score_bench_.images, "Images that are scored on [32]");
     score.add_option("--batch", score_bench_.batch, "Images at once [32]");
     score.add_option("--runs", score_bench_.runs, "Runs of each, in turns [5]");
-    score.add_option("--json", score_bench_.json, "Write every run")
-        ->type_name("FILE");
+    score.add_option("--json", score_bench_.json, "Write every run")->type_name("FILE");
     score.callback([this, &flags] {
       action_ = [this, &flags] {
         flags.apply();
@@ -358,62 +281,55 @@ private:
     });
   }
 
-  // CLI11's own message, and for a mistyped word or flag the nearest one that
-  // there is.
-  int report_usage(const CLI::ParseError &error, int argc, char **argv) {
+  // CLI11's own message, and for a mistyped word or flag the nearest one that there is.
+  int report_usage(const CLI::ParseError& error, int argc, char** argv) {
     const int code = app_.exit(error);
-    if (code == 0 || error.get_name() == "CallForHelp")
-      return code;
-    const CLI::App *scope = &app_;
+    if (code == 0 || error.get_name() == "CallForHelp") return code;
+    const CLI::App* scope = &app_;
     for (int i = 1; i < argc; ++i) {
       const std::string typed = argv[i];
       if (scope == &app_ && !typed.starts_with("-")) {
         try {
           scope = app_.get_subcommand(typed);
           continue;
-        } catch (const CLI::OptionNotFound &) {
+        } catch (const CLI::OptionNotFound&) {
           suggest(typed, words());
           return 2;
         }
       }
-      if (!typed.starts_with("--"))
-        continue;
+      if (!typed.starts_with("--")) continue;
       const std::string name = typed.substr(0, typed.find('='));
       const std::vector<std::string> known = flags(*scope);
-      if (std::ranges::count(known, name) == 0)
-        suggest(name, known);
+      if (std::ranges::count(known, name) == 0) suggest(name, known);
     }
     return 2;
   }
 
-  static void suggest(const std::string &typed,
-                      const std::vector<std::string> &known) {
-    if (const auto nearest =
-            nearest_name(typed, known, plausible_typo_distance(typed))) {
+  static void suggest(const std::string& typed, const std::vector<std::string>& known) {
+    if (const auto nearest = nearest_name(typed, known, plausible_typo_distance(typed))) {
       fmt::print(stderr, "'{}': did you mean '{}'?\n", typed, *nearest);
     }
   }
 
   std::vector<std::string> words() const {
     std::vector<std::string> names;
-    for (const CLI::App *command :
-         app_.get_subcommands([](const CLI::App *) { return true; })) {
+    for (const CLI::App* command : app_.get_subcommands([](const CLI::App*) { return true; })) {
       names.push_back(command->get_name());
     }
     return names;
   }
 
-  static std::vector<std::string> flags(const CLI::App &command) {
+  static std::vector<std::string> flags(const CLI::App& command) {
     std::vector<std::string> names;
-    for (const CLI::Option *option : command.get_options()) {
-      for (const std::string &name : option->get_lnames())
-        names.push_back("--" + name);
+    for (const CLI::Option* option : command.get_options()) {
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
     }
     return names;
   }
 
   CLI::App app_;
   RunOptions options_;
+  InterchangeWords interchange_;
   std::vector<std::unique_ptr<OptionFlags>> flags_;
   std::function<int()> action_;
   PruneArguments prune_;
@@ -437,14 +353,15 @@ private:
   bool json_ = false;
 };
 
-} // namespace
-} // namespace secateur::app
+}  // namespace
+}  // namespace secateur::app
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   try {
     secateur::app::install_interrupt_handler();
+    secateur::set_log_callback([](std::string_view line) { fmt::print(stderr, "secateur: {}\n", line); });
     return secateur::app::CommandLine().run(argc, argv);
-  } catch (const std::exception &error) {
+  } catch (const std::exception& error) {
     fmt::print(stderr, "secateur: error: {}\n", error.what());
     return 1;
   }

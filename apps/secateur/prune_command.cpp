@@ -9,6 +9,7 @@
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
 #include "secateur/data/loader.h"
+#include "secateur/image_contract.h"
 #include "secateur/io/checkpoint.h"
 #include "secateur/measure.h"
 #include "secateur/progress.h"
@@ -155,6 +156,7 @@ class PruneRun {
     trainer_.save(writer.scope("trainer"));
     loop_.save(writer.scope("loop"));
     data_.split.save(writer.scope("split"));
+    contract_of(data_.training).save(writer.scope("images"));
     write_checkpoint(file, tree);
   }
 

@@ -6,6 +6,7 @@
 #include "secateur/core/error.h"
 #include "secateur/data/loader.h"
 #include "secateur/graph/cost.h"
+#include "secateur/image_contract.h"
 #include "secateur/io/checkpoint.h"
 #include "secateur/progress.h"
 #include "secateur/run_lifecycle.h"
@@ -140,6 +141,7 @@ class TrainRun {
     model_.save(writer.scope("model"), session_.stream());
     trainer_.save(writer.scope("trainer"));
     data_.split.save(writer.scope("split"));
+    contract_of(data_.training).save(writer.scope("images"));
     write_checkpoint(file, tree);
   }
 

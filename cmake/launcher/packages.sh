@@ -28,8 +28,6 @@ OPTIONAL=(
   "git|git|the commit in version and checkpoints"
   "libopenmpi-dev|mpi.h x86_64-linux-gnu/mpi/mpi.h|MPI: training in several processes"
   "gnuplot-nox|gnuplot|plots of the experiments"
-  "libprotobuf-dev|google/protobuf/message.h|protobuf: export to ONNX"
-  "protobuf-compiler|protoc|protobuf: export to ONNX"
 )
 
 MINIMUM_CMAKE=3.24

@@ -42,7 +42,7 @@ class CountingAllocator final : public Allocator {
 TEST(CudaDevice, CopiesThereAndBack) {
   const auto device = open_device(DeviceKind::cuda);
   EXPECT_EQ(device->kind(), DeviceKind::cuda);
-  EXPECT_EQ(device->description(), "simulated GPU");
+  EXPECT_EQ(device->description(), "simulated GPU (driver for CUDA 13.0, cuDNN 9.19.0)");
   const auto stream = device->make_stream();
   Slab a(*device, 1000);
   Slab b(*device, 1000);

@@ -3,10 +3,10 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "secateur/backend/cuda.h"
 #include "secateur/core/error.h"
+#include "secateur/core/log.h"
 
 namespace secateur {
 namespace {
@@ -20,7 +20,7 @@ void make_gpu_current(int ordinal) {
 
 // A destructor cannot throw; that something could not be given back is worth a line all the same.
 void report(cudaError_t error, const char* what) noexcept {
-  if (error != cudaSuccess) std::fprintf(stderr, "secateur: %s: %s\n", what, cudaGetErrorString(error));
+  if (error != cudaSuccess) log_line(std::string(what) + ": " + cudaGetErrorString(error));
 }
 
 class CudaAllocator final : public Allocator {
@@ -65,10 +65,15 @@ class AddressAllocator final : public Allocator {
   }
 };
 
+// "NVIDIA H200 (driver for CUDA 13.0, cuDNN 9.19.0)": what a result must name beside the GPU.
 std::string gpu_name(int ordinal) {
   cudaDeviceProp properties{};
   check_cuda(cudaGetDeviceProperties(&properties, ordinal), fmt::format("GPU {}", ordinal));
-  return properties.name;
+  int driver = 0;
+  check_cuda(cudaDriverGetVersion(&driver), "asking for the driver's version");
+  const auto cudnn = static_cast<int>(cudnnGetVersion());
+  return fmt::format("{} (driver for CUDA {}.{}, cuDNN {}.{}.{})", properties.name, driver / 1000,
+                     driver % 1000 / 10, cudnn / 10000, cudnn % 10000 / 100, cudnn % 100);
 }
 
 std::shared_ptr<Allocator> or_cuda_malloc(std::shared_ptr<Allocator> allocator, int ordinal) {
@@ -105,10 +110,10 @@ CudaStream::CudaStream(CudaDevice& device, cudaStream_t handle)
 CudaStream::~CudaStream() {
   conv_plans_.reset();
   if (cudnn_ != nullptr && cudnnDestroy(cudnn_) != CUDNN_STATUS_SUCCESS) {
-    std::fprintf(stderr, "secateur: a cuDNN handle could not be given back\n");
+    log_line("a cuDNN handle could not be given back");
   }
   if (cublas_lt_ != nullptr && cublasLtDestroy(cublas_lt_) != CUBLAS_STATUS_SUCCESS) {
-    std::fprintf(stderr, "secateur: a cuBLASLt handle could not be given back\n");
+    log_line("a cuBLASLt handle could not be given back");
   }
   if (owned_) report(cudaStreamDestroy(handle_), "giving back a CUDA stream");
 }
