@@ -42,6 +42,8 @@ std::vector<Point> compare_points(const app::RunOptions& base, Scale scale) {
   add("Taylor, uniform rates", "taylor", "uniform");
   add("APoZ, uniform rates", "apoz", "uniform");
   add("mean activation, uniform rates", "activation", "uniform");
+  add("HRank, uniform rates", "hrank", "uniform");
+  add("map entropy (from a description), uniform rates", "entropy", "uniform");
   add("capped L1 (from a description), uniform rates", "capped_l1", "uniform");
   return points;
 }

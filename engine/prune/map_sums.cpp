@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "prune/map_measures.h"
 #include "secateur/core/error.h"
 #include "secateur/core/host_values.h"
 
@@ -25,6 +26,20 @@ void standardize(double* maps, std::int64_t positions, std::int64_t channels) {
     const double scale = constant || !(square > 0) ? 0.0 : 1.0 / std::sqrt(square);
     for (std::int64_t t = 0; t < positions; ++t)
       maps[t * channels + c] = (maps[t * channels + c] - mean) * scale;
+  }
+}
+
+// Distance from 1 to the next number of the type.
+double rounding_unit(DType type) {
+  switch (type) {
+    case DType::f64:
+      return 0x1p-52;
+    case DType::f16:
+      return 0x1p-10;
+    case DType::bf16:
+      return 0x1p-7;
+    default:
+      return 0x1p-23;
   }
 }
 
@@ -55,6 +70,8 @@ MapSums::MapSums(Device& device, Stream& stream, const ScorerOptions& options, C
       slots.zeros.assign(width, 0.0);
       slots.means.assign(width, 0.0);
     }
+    if (needs_.map_ranks) slots.ranks.assign(width, 0.0);
+    if (needs_.map_entropies) slots.entropies.assign(width, 0.0);
   }
   for (const TapView& view : views_) ++slots_[view.space].taps;
   sums_ = Slab(device_, 2 * slot_count_ * size_of(DType::f64));
@@ -95,6 +112,7 @@ void MapSums::add(Program& program, std::int64_t images) {
       if (pairwise_) add_pairwise(view, members, images);
     }
     if (needs_.activations) add_activations(view, members_of(view, maps), images);
+    if (needs_.map_ranks || needs_.map_entropies) add_measures(view, members_of(view, maps), images);
     if (needs_.gradients) add_taylor(view, maps, program.tap_gradient(view.program_tap), images);
   }
 }
@@ -140,6 +158,32 @@ void MapSums::add_activations(const TapView& view, const Tensor& maps, std::int6
   }
 }
 
+// One map at a time; channels are shared out between the threads, each adding its images in their order.
+void MapSums::add_measures(const TapView& view, const Tensor& maps, std::int64_t images) {
+  constexpr std::int64_t kBins = 64;
+  const std::vector<double> values = read_values(maps, stream_);
+  const std::int64_t rows = maps.shape[1];
+  const std::int64_t columns = maps.shape[2];
+  const std::int64_t channels = maps.channels();
+  const double epsilon = rounding_unit(maps.dtype);
+  Slots& slots = slots_[view.space];
+#pragma omp parallel for schedule(static)
+  for (std::int64_t c = 0; c < channels; ++c) {
+    std::vector<double> map(static_cast<std::size_t>(rows * columns));
+    for (std::int64_t n = 0; n < images; ++n) {
+      for (std::int64_t t = 0; t < rows * columns; ++t) {
+        map[static_cast<std::size_t>(t)] =
+            values[static_cast<std::size_t>((n * rows * columns + t) * channels + c)];
+      }
+      const auto slot = static_cast<std::size_t>(c);
+      if (needs_.map_entropies) slots.entropies[slot] += histogram_entropy(map, kBins);
+      if (needs_.map_ranks) {
+        slots.ranks[slot] += static_cast<double>(matrix_rank(map, rows, columns, epsilon));
+      }
+    }
+  }
+}
+
 void MapSums::add_taylor(const TapView& view, const Tensor& maps, const Tensor& gradients,
                          std::int64_t images) {
   // One after the other: both may be gathered into the same scratch memory.
@@ -181,6 +225,8 @@ void MapSums::finish(std::int64_t images, std::vector<SpaceStatistics>& spaces) 
     for (const double sum : slots.taylor) space.taylor.push_back(sum / maps);
     for (const double sum : slots.zeros) space.zero_fraction.push_back(sum / maps);
     for (const double sum : slots.means) space.mean_activation.push_back(sum / maps);
+    for (const double sum : slots.ranks) space.map_rank.push_back(sum / maps);
+    for (const double sum : slots.entropies) space.map_entropy.push_back(sum / maps);
   }
 }
 

@@ -39,11 +39,14 @@ class MapSums {
     std::vector<double> taylor;
     std::vector<double> zeros;  // parts, and means, of each map; summed
     std::vector<double> means;
+    std::vector<double> ranks;
+    std::vector<double> entropies;
   };
   [[nodiscard]] Tensor members_of(const TapView& view, const Tensor& maps);
   void add_redundancy(const TapView& view, const Tensor& maps, std::int64_t images);
   void add_pairwise(const TapView& view, const Tensor& maps, std::int64_t images);
   void add_activations(const TapView& view, const Tensor& maps, std::int64_t images);
+  void add_measures(const TapView& view, const Tensor& maps, std::int64_t images);
   void add_taylor(const TapView& view, const Tensor& maps, const Tensor& gradients, std::int64_t images);
 
   Device& device_;

@@ -75,7 +75,7 @@ std::vector<SpaceStatistics> Scorer::measure(std::span<const std::int64_t> space
   if (needs.filter_norms) measure_filters(all, statistics);
   if (needs.filters) read_filters(all, statistics);
   if (needs.norm_scales) measure_norm_scales(all, statistics);
-  if (needs.redundancy || needs.gradients || needs.activations) {
+  if (needs.redundancy || needs.gradients || needs.activations || needs.map_ranks || needs.map_entropies) {
     measure_maps(all, needs, pairwise && needs.redundancy, sample, round, statistics);
   }
   return statistics;

@@ -42,6 +42,8 @@ SpaceStatistics restricted(const SpaceStatistics& all, const std::vector<std::in
   part.taylor = picked(all.taylor, members);
   part.zero_fraction = picked(all.zero_fraction, members);
   part.mean_activation = picked(all.mean_activation, members);
+  part.map_rank = picked(all.map_rank, members);
+  part.map_entropy = picked(all.map_entropy, members);
   part.redundancy.clear();
   if (all.redundancy.empty()) return part;
   require(static_cast<std::int64_t>(all.pairwise.size()) == all.width * all.width,

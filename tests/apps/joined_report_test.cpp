@@ -13,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 class JoinedReport : public ::testing::Test {
- protected:
+ public:
   JoinedReport() : root_(fs::temp_directory_path() / ("secateur-joined" + std::to_string(::getpid()))) {}
   ~JoinedReport() override { fs::remove_all(root_); }
 

@@ -14,7 +14,7 @@ namespace secateur::experiments {
 namespace {
 
 class NotebookFile : public ::testing::Test {
- protected:
+ public:
   NotebookFile()
       : path_(std::filesystem::temp_directory_path() / ("secateur-notebook" + std::to_string(::getpid())) /
               "measured.jsonl") {}

@@ -29,6 +29,8 @@ struct Registry {
        make_capped_l1_criterion},
       {{"apoz", "part of a map that is not zero"}, make_apoz_criterion},
       {{"activation", "mean of a map"}, make_activation_criterion},
+      {{"hrank", "rank of a map as a matrix"}, make_hrank_criterion},
+      {{"entropy", "entropy of a map's values (from a description)"}, make_entropy_criterion},
       {{"random", "uniform random numbers, the control"}, make_random_criterion},
   };
 };

@@ -23,6 +23,8 @@ struct CriterionNeeds {
   bool gradients = false;
   bool filters = false;      // the weights themselves
   bool activations = false;  // zeros and means of the maps
+  bool map_ranks = false;    // ranks of the maps as matrices
+  bool map_entropies = false;
 };
 
 // What changes from round to round.

@@ -34,6 +34,9 @@ struct SpaceStatistics {
   // Over images, positions and taps: part that is exactly zero, and mean.
   std::vector<double> zero_fraction;
   std::vector<double> mean_activation;
+  // Means over images and taps: rank of a map [H, W] as a matrix, entropy of its values in 64 bins (bits).
+  std::vector<double> map_rank;
+  std::vector<double> map_entropy;
   // Mean over images and taps of rho (or |rho|, rho^2) of every pair, width x width; only where it was asked
   // for.
   std::vector<double> pairwise;
