@@ -33,6 +33,7 @@ std::vector<Point> compare_points(const app::RunOptions& base, Scale scale) {
   if (scale == Scale::smoke) return points;
   add("magnitude alone, rates of Eq. 18", "l1", "eq18");
   add("correlation alone, rates of Eq. 18", "correlation", "eq18");
+  add("unified, Eq. 18 without its depth factor", "unified", "importance");
   add("unified, uniform rates", "unified", "uniform");
   add("L1 (Li et al.), uniform rates", "l1", "uniform");
   add("L2, uniform rates", "l2", "uniform");

@@ -38,6 +38,10 @@ TEST(RatePolicy, Eq18) {
   expect_near(rates_of("eq18", {.rate = 0.4}), {0.4 * 0.5 * 0.875, 0.0, 0.4 * 0.75 * 0.625, 0.4 * 1.0 * 0.5});
 }
 
+TEST(RatePolicy, ImportanceIsEq18WithoutDepth) {
+  expect_near(rates_of("importance", {.rate = 0.4}), {0.4 * 0.5, 0.0, 0.4 * 0.75, 0.4});
+}
+
 TEST(RatePolicy, Eq18WithoutAnyImportanceIsZero) {
   const std::vector<SpaceScores> spaces{space("a", {0, 0}), space("b", {0})};
   expect_near(make_rate_policy("eq18", {.rate = 0.4})->rates(spaces), {0, 0});

@@ -8,6 +8,7 @@
 namespace secateur {
 
 [[nodiscard]] std::unique_ptr<RatePolicy> make_eq18_policy(const RatePolicyOptions& options);
+[[nodiscard]] std::unique_ptr<RatePolicy> make_importance_policy(const RatePolicyOptions& options);
 [[nodiscard]] std::unique_ptr<RatePolicy> make_depth_policy(const RatePolicyOptions& options);
 [[nodiscard]] std::unique_ptr<RatePolicy> make_uniform_policy(const RatePolicyOptions& options);
 [[nodiscard]] std::unique_ptr<RatePolicy> make_global_policy(const RatePolicyOptions& options);

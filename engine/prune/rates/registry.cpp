@@ -17,6 +17,7 @@ struct Registry {
   std::mutex mutex;
   std::vector<Entry> entries{
       {{"eq18", "psi (1 - Imp / max Imp) (1 - l / 2L), the paper's"}, make_eq18_policy},
+      {{"importance", "psi (1 - Imp / max Imp): Eq. 18 without its depth factor"}, make_importance_policy},
       {{"depth", "psi (1 - l / 2L)"}, make_depth_policy},
       {{"uniform", "psi everywhere"}, make_uniform_policy},
       {{"global", "one threshold over all layers"}, make_global_policy},

@@ -48,6 +48,7 @@ class RatePolicy {
 };
 
 //   eq18         psi (1 - Imp(l) / max Imp) (1 - l / (2 L)); all 0 where max Imp is 0
+//   importance   psi (1 - Imp(l) / max Imp): eq18 without its depth factor
 //   depth        psi (1 - l / (2 L))
 //   uniform      psi
 //   global       one threshold over all spaces, which psi of all channels lie below; no space loses more than
