@@ -8,7 +8,6 @@
 
 import collections
 import json
-import os
 import pathlib
 import sys
 import xml.etree.ElementTree as ElementTree
