@@ -36,10 +36,7 @@ std::vector<SpaceScores> Specimen::score(const std::string& criterion, double al
   const ChannelSpaces spaces(net);
   const std::vector<std::int64_t> prunable =
       prunable_spaces(net, spaces, options_.prune.scope, options_.prune.keep);
-  data::LoaderOptions order;
-  order.shuffle = true;
-  order.seed = options_.run.seed;
-  data::Loader sample(data_.training, order);
+  const std::unique_ptr<BatchSource> sample = data_.sample_source(options_.run.seed);
   Scorer scorer(loaded_.model, session_.arena(), session_.stream(),
                 {.images = options_.prune.sample_images,
                  .batch = options_.prune.sample_batch,
@@ -49,7 +46,7 @@ std::vector<SpaceScores> Specimen::score(const std::string& criterion, double al
   const CriterionContext context{.alpha = alpha, .beta = beta, .round = 1, .seed = options_.run.seed};
   std::vector<SpaceScores> scores;
   for (const SpaceStatistics& space :
-       scorer.measure(prunable, scorer_of->needs(), false, sample, context.round)) {
+       scorer.measure(prunable, scorer_of->needs(), false, *sample, context.round)) {
     scores.push_back(scored_space(space, SelectionMode::once,
                                   [&](const SpaceStatistics& s) { return scorer_of->score(s, context); }));
   }
@@ -63,8 +60,7 @@ Evaluation Specimen::evaluate(std::int64_t images) {
     std::iota(first.begin(), first.end(), 0);
     set = set.subset(first);
   }
-  data::Loader source(set, data::evaluation_options());
-  return evaluator_.run(source);
+  return evaluator_.run(*data_.evaluation_source(set));
 }
 
 Evaluation Specimen::whole(std::int64_t images) { return evaluate(images); }

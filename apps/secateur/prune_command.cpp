@@ -39,7 +39,7 @@ class PruneRun {
         data_(open_data(options, loaded_.split())),
         training_source_(data_.training_source(options)),
         steering_source_(data_.validation_source()),
-        sample_source_(sample_loader()),
+        sample_source_(data_.sample_source(options_.run.seed)),
         trainer_(loaded_.model, session_.arena(), session_.stream(), *training_source_,
                  trainer_options(options, session_.precision())),
         evaluator_(loaded_.model, session_.arena(), session_.stream(), options.train.eval_batch,
@@ -49,7 +49,7 @@ class PruneRun {
         narrator_(progress_, options.prune),
         events_({&log_, &narrator_}),
         backend_({loaded_.model, session_.arena(), session_.stream(), trainer_, evaluator_, *steering_source_,
-                  sample_source_, progress_, &base_},
+                  *sample_source_, progress_, &base_},
                  options.prune),
         loop_(options.prune, backend_, events_) {
     const StateReader reader(loaded_.tree);
@@ -96,13 +96,6 @@ class PruneRun {
   }
 
  private:
-  [[nodiscard]] data::Loader sample_loader() const {
-    data::LoaderOptions options = data::evaluation_options();
-    options.shuffle = true;
-    options.seed = options_.run.seed;
-    return data::Loader(data_.training, options);
-  }
-
   void announce(bool resumed) {
     const NetworkCost cost = backend_.cost();
     const NetworkCost base = backend_.base_cost();
@@ -170,7 +163,7 @@ class PruneRun {
   RunData data_;
   std::unique_ptr<BatchSource> training_source_;
   std::unique_ptr<BatchSource> steering_source_;
-  data::Loader sample_source_;
+  std::unique_ptr<BatchSource> sample_source_;
   Trainer trainer_;
   Evaluator evaluator_;
   RunLog log_;

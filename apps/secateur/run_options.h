@@ -84,6 +84,15 @@ struct DataOptions {
   bool augment = true;
   std::int64_t synthetic_train = 10000;
   std::int64_t synthetic_test = 2000;
+  // Of imagefolder and packed.
+  std::int64_t image_size = 224;
+  std::int64_t resize = 0;
+  double crop_area = 0.08;
+  double color_jitter = 0;
+  std::int64_t decode_threads = 0;
+  bool strict = false;
+  std::string class_map;
+  std::string val_labels;
 };
 
 struct TrainOptions {
@@ -120,15 +129,31 @@ void describe(ModelOptions& o, Visitor& v) {
 
 template <class Visitor>
 void describe(DataOptions& o, Visitor& v) {
-  v("data.name", o.name, "Data set", one_of({"cifar10", "cifar100", "synthetic"}));
-  v("data.directory", o.directory, "Where it lies; empty: the environment's SECATEUR_DATA");
+  v("data.name", o.name, "Data set", one_of({"cifar10", "cifar100", "imagefolder", "packed", "synthetic"}));
+  v("data.directory", o.directory,
+    "Where it lies (packed: the file); empty: the environment's SECATEUR_DATA");
   v("data.validation", o.validation, "Training images set aside to steer by, the same share of every class",
     at_least(0));
   v("data.train-limit", o.train_limit, "Use only so many training images, 0 for all", at_least(0));
   v("data.test-limit", o.test_limit, "Use only so many test images, 0 for all", at_least(0));
-  v("data.augment", o.augment, "Random crop of the image padded by 4, and mirroring, in training");
+  v("data.augment", o.augment,
+    "In training, mirroring and a random crop: of the image padded by 4, or (imagefolder) resized");
   v("data.synthetic-train", o.synthetic_train, "Training images of the synthetic set", at_least(10));
   v("data.synthetic-test", o.synthetic_test, "Test images of the synthetic set", at_least(10));
+  v("data.image-size", o.image_size, "imagefolder, packed: height and width that images are brought to",
+    at_least(8));
+  v("data.resize", o.resize,
+    "Shorter side before the central crop of an evaluation, 0 for 8/7 of the image size (256 for 224)",
+    at_least(0));
+  v("data.crop-area", o.crop_area, "Least share of the image that a random crop takes", above(0), at_most(1));
+  v("data.color-jitter", o.color_jitter, "Strength of random brightness, contrast and saturation",
+    between(0, 1));
+  v("data.decode-threads", o.decode_threads, "Threads that decode images, 0 for one a processor",
+    at_least(0));
+  v("data.strict", o.strict, "Stop at an image that cannot be decoded, instead of leaving it out");
+  v("data.class-map", o.class_map,
+    "imagefolder: file with a class folder a line, in the order of the labels");
+  v("data.val-labels", o.val_labels, "imagefolder: file with the classes of a flat folder val");
 }
 
 template <class Visitor>

@@ -2,11 +2,12 @@
 
 #include <omp.h>
 
-#include <numeric>
+#include <algorithm>
 
 #include "secateur/backend/kernel.h"
 #include "secateur/backend/open_device.h"
 #include "secateur/core/error.h"
+#include "secateur/core/rng.h"
 #include "secateur/core/version.h"
 #include "secateur/data/loader.h"
 #include "secateur/data/prefetch.h"
@@ -23,10 +24,12 @@ Precision precision_for(const RunSettings& settings) {
   return precision_from_name(settings.precision);
 }
 
+// `limit` samples drawn once and for all, in the set's order: folders hold their classes one after another.
 data::ImageSet limited(const data::ImageSet& set, std::int64_t limit) {
   if (limit == 0 || limit >= set.size()) return set;
-  std::vector<std::int64_t> indices(static_cast<std::size_t>(limit));
-  std::iota(indices.begin(), indices.end(), 0);
+  std::vector<std::int64_t> indices = RandomSequence(0, RngPurpose::split, 1).permutation(set.size());
+  indices.resize(static_cast<std::size_t>(limit));
+  std::ranges::sort(indices);
   return set.subset(indices);
 }
 
@@ -43,31 +46,52 @@ Session::Session(const RunSettings& settings)
 std::unique_ptr<BatchSource> RunData::training_source(const RunOptions& options) const {
   data::LoaderOptions loader = data::training_options(options.run.seed);
   loader.augment = options.data.augment;
-  return std::make_unique<data::PrefetchingLoader>(std::make_unique<data::Loader>(training, loader));
+  loader.decoding = decoding;
+  return std::make_unique<data::PrefetchingLoader>(data::make_loader(training, loader));
+}
+
+std::unique_ptr<BatchSource> RunData::sample_source(std::uint64_t seed) const {
+  return data::make_loader(training, {.shuffle = true, .seed = seed, .decoding = decoding});
 }
 
 std::unique_ptr<BatchSource> RunData::validation_source() const {
   require(validation.has_value(), "there are no validation images: --validation sets some aside");
-  return std::make_unique<data::Loader>(*validation, data::evaluation_options());
+  return evaluation_source(*validation);
 }
 
-std::unique_ptr<BatchSource> RunData::test_source() const {
-  return std::make_unique<data::Loader>(test, data::evaluation_options());
+std::unique_ptr<BatchSource> RunData::test_source() const { return evaluation_source(test); }
+
+std::unique_ptr<BatchSource> RunData::evaluation_source(const data::ImageSet& set) const {
+  data::LoaderOptions loader = data::evaluation_options();
+  loader.decoding = decoding;
+  if (set.encoded() == nullptr) return data::make_loader(set, loader);
+  // Decoding takes longer than a small network's forward pass.
+  return std::make_unique<data::PrefetchingLoader>(data::make_loader(set, loader));
 }
 
 RunData open_data(const RunOptions& options, const std::optional<data::TrainValidationSplit>& stored) {
   const DataOptions& o = options.data;
   const auto directory =
       o.directory.empty() ? std::nullopt : std::optional<std::filesystem::path>(o.directory);
-  data::DataSets sets = data::open_dataset(
-      o.name, directory,
-      {.train_size = o.synthetic_train, .test_size = o.synthetic_test, .seed = options.run.seed});
+  const data::DataSets sets = data::open_dataset(
+      o.name,
+      {.directory = directory,
+       .synthetic = {.train_size = o.synthetic_train,
+                     .test_size = o.synthetic_test,
+                     .seed = options.run.seed},
+       .images = {.image_size = o.image_size, .class_map = o.class_map, .validation_labels = o.val_labels}});
   const data::ImageSet all = limited(sets.train, o.train_limit);
   data::TrainValidationSplit split =
       stored ? *stored : data::TrainValidationSplit::make(all, o.validation, options.run.seed);
   std::optional<data::ImageSet> validation;
   if (!split.validation_indices().empty()) validation = split.validation_part(all);
-  return {split.train_part(all), std::move(validation), limited(sets.test, o.test_limit), std::move(split)};
+  const data::DecodingOptions decoding{.crop = {.least_area = o.crop_area},
+                                       .jitter = {o.color_jitter},
+                                       .shorter = o.resize,
+                                       .threads = o.decode_threads,
+                                       .strict = o.strict};
+  return {split.train_part(all), std::move(validation), limited(sets.test, o.test_limit), std::move(split),
+          decoding};
 }
 
 Graph build_graph(const ModelOptions& options, const data::ImageSet& set) {

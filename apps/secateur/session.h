@@ -8,6 +8,7 @@
 #include <string>
 
 #include "secateur/data/dataset.h"
+#include "secateur/data/loader.h"
 #include "secateur/data/split.h"
 #include "secateur/io/recipe.h"
 #include "secateur/io/run_log.h"
@@ -41,11 +42,16 @@ struct RunData {
   std::optional<data::ImageSet> validation;
   data::ImageSet test;
   data::TrainValidationSplit split;
+  data::DecodingOptions decoding;  // of encoded images
 
   // Shuffled and augmented as the options say, prefetched by a thread.
   [[nodiscard]] std::unique_ptr<BatchSource> training_source(const RunOptions& options) const;
+  // Training images as they are, in an order that the round shuffles: to draw samples from.
+  [[nodiscard]] std::unique_ptr<BatchSource> sample_source(std::uint64_t seed) const;
   [[nodiscard]] std::unique_ptr<BatchSource> validation_source() const;
   [[nodiscard]] std::unique_ptr<BatchSource> test_source() const;
+  // Any of the parts or a subset of one, in its order, as evaluations see it.
+  [[nodiscard]] std::unique_ptr<BatchSource> evaluation_source(const data::ImageSet& set) const;
 };
 
 // Opens the data set and splits it; `stored` is the split of a checkpoint that goes before a new one. Throws

@@ -14,6 +14,8 @@ NEEDED=(
   "libcli11-dev|CLI/CLI.hpp|CLI11: the command line"
   "libtomlplusplus-dev|toml++/toml.h|toml++: recipes"
   "nlohmann-json3-dev|nlohmann/json.hpp|JSON: run logs and --json"
+  "libjpeg-dev|jpeglib.h|libjpeg-turbo: JPEG images"
+  "libpng-dev|png.h|libpng: PNG images"
   "libxxhash-dev|xxhash.h|xxHash: checksums"
   "libgtest-dev|gtest/gtest.h|GoogleTest: the tests"
   "libbenchmark-dev|benchmark/benchmark.h|Google Benchmark: measurements of the operations"

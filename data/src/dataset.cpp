@@ -22,9 +22,14 @@ void check_content(const ImageSetContent& content) {
   const auto count = static_cast<std::int64_t>(content.labels.size());
   require(shape.height > 0 && shape.width > 0 && shape.channels > 0, "data set '{}': images of {} x {} x {}",
           content.name, shape.height, shape.width, shape.channels);
-  require(static_cast<std::int64_t>(content.pixels.size()) == count * shape.count(),
-          "data set '{}': {} labels of {} x {} x {} images need {} pixel values, not {}", content.name, count,
-          shape.height, shape.width, shape.channels, count * shape.count(), content.pixels.size());
+  if (content.encoded != nullptr) {
+    require(content.pixels.empty() && content.encoded->size() == count,
+            "data set '{}': {} labels for {} encoded images", content.name, count, content.encoded->size());
+  }
+  require(
+      content.encoded != nullptr || static_cast<std::int64_t>(content.pixels.size()) == count * shape.count(),
+      "data set '{}': {} labels of {} x {} x {} images need {} pixel values, not {}", content.name, count,
+      shape.height, shape.width, shape.channels, count * shape.count(), content.pixels.size());
   const auto classes = static_cast<std::int64_t>(content.class_names.size());
   for (std::size_t i = 0; i < content.labels.size(); ++i) {
     require(content.labels[i] >= 0 && content.labels[i] < classes,

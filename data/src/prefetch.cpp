@@ -8,11 +8,8 @@
 #include <optional>
 #include <thread>
 #include <utility>
-#include <vector>
 
-#include "secateur/core/device.h"
 #include "secateur/core/error.h"
-#include "secateur/data/loader.h"
 
 namespace secateur::data {
 namespace {
@@ -21,16 +18,12 @@ struct Request {
   std::int64_t epoch = 0;
   std::int64_t first = 0;
   std::int64_t count = 0;
-  DType dtype = DType::f32;
-  std::int64_t leading = 0;
   bool operator==(const Request&) const = default;
 };
 
-// A batch in host memory, images stored as the caller's tensor stores them.
 struct Batch {
   Request request;
-  std::vector<std::byte> images;
-  std::vector<std::int32_t> labels;
+  PixelBatch pixels;
   std::exception_ptr failure;
 };
 
@@ -40,11 +33,8 @@ struct Batch {
 // the one that the caller copies from.
 class PrefetchingLoader::Worker {
  public:
-  explicit Worker(std::unique_ptr<BatchSource> source)
-      : source_(std::move(source)),
-        device_(make_host_device(DeviceKind::cpu)),
-        stream_(device_->make_stream()),
-        thread_([this] { run(); }) {}
+  explicit Worker(std::unique_ptr<PixelSource> source)
+      : source_(std::move(source)), thread_([this] { run(); }) {}
 
   ~Worker() {
     {
@@ -71,14 +61,14 @@ class PrefetchingLoader::Worker {
 
   // The batch, made now unless it was asked for before. Valid until the next take. Throws what the source
   // threw.
-  const Batch& take(const Request& request) {
+  PixelBatch& take(const Request& request) {
     std::unique_lock lock(mutex_);
     if (!(latest_ && *latest_ == request)) post(lock, request);
     changed_.wait(lock, [this] { return !pending_; });
     std::swap(making_, taken_);
     latest_.reset();
     if (taken_.failure) std::rethrow_exception(std::exchange(taken_.failure, nullptr));
-    return taken_;
+    return taken_.pixels;
   }
 
  private:
@@ -116,18 +106,11 @@ class PrefetchingLoader::Worker {
       source_->begin_epoch(request.epoch);
       source_epoch_ = request.epoch;
     }
-    const Shape shape = source_->image_shape().batched(request.count);
-    Tensor images(nullptr, request.dtype, shape, request.leading);
-    batch.images.resize(static_cast<std::size_t>(images.stored_bytes()));
-    batch.labels.resize(static_cast<std::size_t>(request.count));
-    images.data = batch.images.data();
-    const Tensor labels(batch.labels.data(), DType::i32, {request.count});
-    source_->fill(request.first, request.count, *stream_, images, labels);
+    batch.pixels.resize(request.count, source_->image_shape());
+    source_->fill_pixels(request.first, request.count, batch.pixels.pixels(), batch.pixels.labels());
   }
 
-  std::unique_ptr<BatchSource> source_;
-  std::unique_ptr<Device> device_;
-  std::unique_ptr<Stream> stream_;
+  std::unique_ptr<PixelSource> source_;
   std::optional<std::int64_t> source_epoch_;
 
   std::mutex mutex_;
@@ -140,8 +123,11 @@ class PrefetchingLoader::Worker {
   std::thread thread_;  // last: it uses all of the above
 };
 
-PrefetchingLoader::PrefetchingLoader(std::unique_ptr<BatchSource> source)
-    : size_(source->size()), shape_(source->image_shape()), num_classes_(source->num_classes()) {
+PrefetchingLoader::PrefetchingLoader(std::unique_ptr<PixelSource> source)
+    : size_(source->size()),
+      shape_(source->image_shape()),
+      normalization_(source->normalization()),
+      num_classes_(source->num_classes()) {
   worker_ = std::make_unique<Worker>(std::move(source));
 }
 
@@ -150,7 +136,7 @@ PrefetchingLoader::~PrefetchingLoader() = default;
 void PrefetchingLoader::begin_epoch(std::int64_t epoch) {
   epoch_ = epoch;
   if (batch_size_ == 0) return;
-  const Request request{epoch_, 0, batch_size_, dtype_, leading_};
+  const Request request{epoch_, 0, batch_size_};
   if (!worker_->expects(request)) worker_->start(request);
 }
 
@@ -158,19 +144,15 @@ void PrefetchingLoader::fill(std::int64_t first, std::int64_t count, Stream& str
                              const Tensor& labels) {
   check_batch(*this, first, count, images, labels);
   if (count == 0) return;
-  const Request request{epoch_, first, count, images.dtype, images.leading};
+  const Request request{epoch_, first, count};
   if (worker_->expects(request)) ++hits_;
-  const Batch& batch = worker_->take(request);
-  dtype_ = images.dtype;
-  leading_ = images.leading;
+  PixelBatch& batch = worker_->take(request);
   if (first == 0) batch_size_ = count;
 
   const std::int64_t next = first + count;
-  if (next < size_) worker_->start({epoch_, next, std::min(count, size_ - next), dtype_, leading_});
+  if (next < size_) worker_->start({epoch_, next, std::min(count, size_ - next)});
 
-  const auto bytes = static_cast<std::int64_t>(batch.images.size());
-  stream.copy_to_device(images.data, batch.images.data(), bytes);
-  stream.copy_to_device(labels.data, batch.labels.data(), count * size_of(DType::i32));
+  batch.write(stream, normalization_, images, labels);
 }
 
 }  // namespace secateur::data

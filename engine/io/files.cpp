@@ -49,12 +49,18 @@ void refuse_unless_regular(const std::filesystem::path& path) {
 }  // namespace
 
 std::vector<std::byte> read_file(const std::filesystem::path& path) {
+  std::vector<std::byte> bytes;
+  read_file(path, bytes);
+  return bytes;
+}
+
+void read_file(const std::filesystem::path& path, std::vector<std::byte>& bytes) {
   const FileDescriptor file(path, O_RDONLY, "read");
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) fail_on_file("read", path, errno);
   require(!S_ISDIR(status.st_mode), "cannot read '{}': it is a folder", path.string());
 
-  std::vector<std::byte> bytes(static_cast<std::size_t>(status.st_size));
+  bytes.resize(static_cast<std::size_t>(status.st_size));
   ssize_t count = file.read_up_to(bytes);
   if (count < 0) fail_on_file("read", path, errno);
   bytes.resize(static_cast<std::size_t>(count));
@@ -62,7 +68,6 @@ std::vector<std::byte> read_file(const std::filesystem::path& path) {
   std::array<std::byte, 4096> more{};
   while ((count = file.read_up_to(more)) > 0) bytes.insert(bytes.end(), more.begin(), more.begin() + count);
   if (count < 0) fail_on_file("read", path, errno);
-  return bytes;
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {

@@ -251,6 +251,28 @@ TEST_P(PrimitivesOnDevice, FillReachesPaddingLanes) {
   EXPECT_EQ(bench_->read(all), std::vector<double>(24, -1.5));
 }
 
+TEST_P(PrimitivesOnDevice, NormalizeImagesIsItsFormula) {
+  // Two of three images, in a row of 8 lanes, from bytes that cover all 256 values.
+  std::vector<std::uint8_t> pixels(2 * 6 * 8 * 3);
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i * 5);
+  const std::vector<double> mean{0.4, 0.5, 0.6};
+  const std::vector<double> deviation{0.2, 0.25, 0.3};
+  const Tensor images = bench_->tensor({3, 6, 8, 3}, std::vector<double>(432, -7.0), 8);
+  const Tensor source(bench_->device->allocate(static_cast<std::int64_t>(pixels.size())), DType::u8,
+                      {static_cast<std::int64_t>(pixels.size())});
+  bench_->stream->copy_to_device(source.data, pixels.data(), static_cast<std::int64_t>(pixels.size()));
+  bench_->primitives.normalize_images(*bench_->stream, source.as<std::uint8_t>(), 2, mean, deviation, images);
+  const std::vector<double> found = bench_->read(Tensor(images.data, images.dtype, {3, 6, 8, 8}));
+  bench_->device->release(source.data, static_cast<std::int64_t>(pixels.size()));
+  for (std::size_t i = 0; i < 144 * 8; ++i) {
+    const std::size_t c = i % 8;
+    const bool written = i < 96 * 8;
+    const double value = c < 3 && written ? (pixels[i / 8 * 3 + c] / 255.0 - mean[c]) / deviation[c] : 0.0;
+    const double untouched = c < 3 ? -7.0 : found[i];
+    ASSERT_NEAR(found[i], written ? value : untouched, 2e-6) << i;
+  }
+}
+
 TEST_P(PrimitivesOnDevice, AllFiniteFindsOneBadElement) {
   std::vector<double> values = noise(5000, 11);
   const auto finite = [&] {

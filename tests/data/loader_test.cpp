@@ -155,32 +155,21 @@ TEST(Loader, RefusesWhatDoesNotFit) {
   EXPECT_THROW(Loader(random_set(10), {.padding = -1}), Error);
 }
 
-TEST(ScoringSample, IsDrawnWithoutReplacementByRound) {
-  const ImageSet set = random_set(100);
-  const auto first = draw_scoring_sample(set, 40, 1, 0);
-  EXPECT_EQ(first.size(), 40U);
-  EXPECT_EQ(std::set<std::int64_t>(first.begin(), first.end()).size(), 40U);
-  EXPECT_EQ(first, draw_scoring_sample(set, 40, 1, 0));
-  EXPECT_NE(first, draw_scoring_sample(set, 40, 1, 1));
-  EXPECT_THROW((void)draw_scoring_sample(set, 101, 1, 0), Error);
-  Loader loader = make_scoring_loader(set, 40, 1, 0);
-  EXPECT_EQ(loader.size(), 40);
-  EXPECT_EQ(loader.set().full_index(7), first[7]);
-}
-
 // A source that fails for some samples and counts the epochs that were begun.
-class FailingSource final : public BatchSource {
+class FailingSource final : public PixelSource {
  public:
   FailingSource(ImageSet set, std::int64_t bad_sample)
-      : loader_(std::move(set), training_options(3)), bad_sample_(bad_sample) {}
+      : PixelSource(set.statistics()),
+        loader_(std::move(set), training_options(3)),
+        bad_sample_(bad_sample) {}
   [[nodiscard]] std::int64_t size() const override { return loader_.size(); }
   [[nodiscard]] MapShape image_shape() const override { return loader_.image_shape(); }
   [[nodiscard]] std::int64_t num_classes() const override { return loader_.num_classes(); }
   void begin_epoch(std::int64_t epoch) override { loader_.begin_epoch(epoch); }
-  void fill(std::int64_t first, std::int64_t count, Stream& stream, const Tensor& images,
-            const Tensor& labels) override {
+  void fill_pixels(std::int64_t first, std::int64_t count, std::span<std::uint8_t> pixels,
+                   std::span<std::int32_t> labels) override {
     require(bad_sample_ < first || bad_sample_ >= first + count, "sample {} cannot be decoded", bad_sample_);
-    loader_.fill(first, count, stream, images, labels);
+    loader_.fill_pixels(first, count, pixels, labels);
   }
 
  private:

@@ -133,8 +133,10 @@ TEST(Synthetic, ColoursSayNextToNothingAboutTheClass) {
 }
 
 TEST(Registry, OpensByNameAndNamesTheNearest) {
-  EXPECT_EQ(dataset_names(), (std::vector<std::string>{"cifar10", "cifar100", "synthetic"}));
-  const DataSets sets = open_dataset("synthetic", {}, {.train_size = 20, .test_size = 10, .seed = 5});
+  EXPECT_EQ(dataset_names(),
+            (std::vector<std::string>{"cifar10", "cifar100", "imagefolder", "packed", "synthetic"}));
+  const DataSets sets =
+      open_dataset("synthetic", {.synthetic = {.train_size = 20, .test_size = 10, .seed = 5}});
   EXPECT_EQ(sets.train.size(), 20);
   const std::string message = error_of([] { (void)open_dataset("cifra10"); });
   EXPECT_NE(message.find("did you mean 'cifar10'?"), std::string::npos) << message;

@@ -8,6 +8,7 @@
 #include "backend/cpu/cpu_kernels.h"
 #include "backend/cpu/cpu_primitives.h"
 #include "backend/cpu/rows.h"
+#include "backend/host_images.h"
 
 namespace secateur::cpu {
 namespace {
@@ -190,6 +191,12 @@ void CpuPrimitives::fill(Stream& /*stream*/, const Tensor& out, double value) {
     using T = decltype(zero);
     std::fill_n(out.as<T>(), out.rows() * out.leading, static_cast<T>(value));
   });
+}
+
+void CpuPrimitives::normalize_images(Stream& /*stream*/, const std::uint8_t* pixels, std::int64_t count,
+                                     std::span<const double> mean, std::span<const double> deviation,
+                                     const Tensor& images) {
+  normalize_images_on_host(pixels, count, mean, deviation, images);
 }
 
 bool CpuPrimitives::all_finite(Stream& /*stream*/, DType type, const void* values, std::int64_t count) {

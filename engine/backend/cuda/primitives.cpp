@@ -5,6 +5,7 @@
 #include "backend/cuda/cuda_kernel.h"
 #include "backend/cuda/cuda_kernels.h"
 #include "secateur/backend/primitives.h"
+#include "secateur/kernels/augment.h"
 #include "secateur/kernels/channel_gather.h"
 #include "secateur/kernels/filter_norm.h"
 #include "secateur/kernels/pairwise_correlation.h"
@@ -153,6 +154,35 @@ class CudaPrimitives final : public Primitives {
   void fill(Stream& stream, const Tensor& out, double value) override {
     CudaStream& cuda = ready(stream);
     check(kernels::fill(out.data, static_cast<float>(value), storage_of(out), cuda.handle()));
+  }
+
+  void normalize_images(Stream& stream, const std::uint8_t* pixels, std::int64_t count,
+                        std::span<const double> mean, std::span<const double> deviation,
+                        const Tensor& images) override {
+    const std::int64_t channels = images.channels();
+    require(images.shape.rank() == 4 && count >= 0 && count <= images.shape[0],
+            "{} images do not fit into a tensor {}", count, images.shape.to_string());
+    require(static_cast<std::int64_t>(mean.size()) == channels && deviation.size() == mean.size() &&
+                channels <= kernels::kMaxImageChannels,
+            "{} means and {} deviations for images of {} channels (a GPU takes at most {})", mean.size(),
+            deviation.size(), channels, kernels::kMaxImageChannels);
+    kernels::AugmentOptions options{.type = kernel_type(images.dtype),
+                                    .height = images.shape[1],
+                                    .width = images.shape[2],
+                                    .channels = channels,
+                                    .out_height = images.shape[1],
+                                    .out_width = images.shape[2],
+                                    .ld = images.leading};
+    for (std::size_t c = 0; c < mean.size(); ++c) {
+      options.mean[c] = static_cast<float>(mean[c]);
+      options.inverse_deviation[c] = static_cast<float>(1 / deviation[c]);
+    }
+    // The kernel reads the epoch of its random draws from device memory; here nothing is drawn.
+    CudaStream& cuda = ready(stream);
+    const std::uint32_t epoch = 0;
+    auto* on_device = static_cast<std::uint32_t*>(cuda.scratch(sizeof(epoch)));
+    cuda.copy_to_device(on_device, &epoch, sizeof(epoch));
+    check(kernels::augment(images.data, pixels, nullptr, on_device, count, options, cuda.handle()));
   }
 
   [[nodiscard]] bool all_finite(Stream& stream, DType type, const void* values, std::int64_t count) override {

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "backend/host_images.h"
 #include "backend/reference/maps.h"
 #include "backend/reference/reference_kernels.h"
 #include "secateur/backend/primitives.h"
@@ -163,6 +164,12 @@ class ReferencePrimitives final : public Primitives {
   void fill(Stream& /*stream*/, const Tensor& out, double value) override {
     require_float64(out.dtype, "fill");
     std::fill_n(out.as<double>(), out.rows() * out.leading, value);
+  }
+
+  void normalize_images(Stream& /*stream*/, const std::uint8_t* pixels, std::int64_t count,
+                        std::span<const double> mean, std::span<const double> deviation,
+                        const Tensor& images) override {
+    normalize_images_on_host(pixels, count, mean, deviation, images);
   }
 
   bool all_finite(Stream& /*stream*/, DType type, const void* values, std::int64_t count) override {

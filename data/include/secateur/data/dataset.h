@@ -1,4 +1,5 @@
-// ImageSet: labelled images in memory, 8 bits a channel, NHWC. A subset is a view: it shares the pixels.
+// ImageSet: labelled images, 8 bits a channel, NHWC: either in memory, or encoded (JPEG) and decoded by a
+// loader when they are used. A subset is a view: it shares the images.
 //
 // Cheap to copy. Nothing in it changes after it was made, so that any number of threads may read it.
 #pragma once
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "secateur/core/shape.h"
+#include "secateur/data/encoded_images.h"
 
 namespace secateur::data {
 
@@ -21,12 +23,13 @@ struct ChannelStatistics {
 
 // What an ImageSet is made of.
 struct ImageSetContent {
-  std::string name;                      // "cifar10", "synthetic", ...
-  MapShape image_shape;                  // of every image
-  std::vector<std::uint8_t> pixels;      // [N, H, W, C]
-  std::vector<std::int32_t> labels;      // [N], 0 .. class_names.size() - 1
-  std::vector<std::string> class_names;  // one a class
-  ChannelStatistics statistics;          // what loaders normalise with
+  std::string name;                                        // "cifar10", "synthetic", ...
+  MapShape image_shape;                                    // of every image, as a loader gives it
+  std::vector<std::uint8_t> pixels;                        // [N, H, W, C]; empty where the images are encoded
+  std::vector<std::int32_t> labels;                        // [N], 0 .. class_names.size() - 1
+  std::vector<std::string> class_names;                    // one a class
+  ChannelStatistics statistics;                            // what loaders normalise with
+  std::shared_ptr<const EncodedImages> encoded = nullptr;  // N of them, or null
 };
 
 class ImageSet {
@@ -43,7 +46,9 @@ class ImageSet {
   [[nodiscard]] const std::vector<std::string>& class_names() const { return content_->class_names; }
   [[nodiscard]] const ChannelStatistics& statistics() const { return content_->statistics; }
 
-  // Pixels [H, W, C] and label of sample i, 0 <= i < size().
+  // The encoded images, by full index; null where the set lies in memory.
+  [[nodiscard]] const EncodedImages* encoded() const { return content_->encoded.get(); }
+  // Pixels [H, W, C] (of a set in memory alone) and label of sample i, 0 <= i < size().
   [[nodiscard]] std::span<const std::uint8_t> image(std::int64_t i) const;
   [[nodiscard]] std::int32_t label(std::int64_t i) const;
   // Index of sample i in the full set that this is a view of: what random draws are keyed by.

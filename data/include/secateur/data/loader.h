@@ -11,45 +11,55 @@
 //   3. mirrored = next_u32() >> 31 (used when `flip` is on)
 // output(y, x) = padded(crop_y + y, crop_x + (mirrored ? W - 1 - x : x)), where `padded` is the image with
 // `padding` black pixels (value 0, before normalisation) on each side.
-//
-// Normalisation: (pixel / 255 - mean[c]) / deviation[c], computed in double for each of the 256 values and
-// rounded to the tensor's type. Without it: pixel / 255.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "secateur/data/dataset.h"
-#include "secateur/train/batch_source.h"
+#include "secateur/data/pixel_source.h"
+#include "secateur/data/transforms.h"
 
 namespace secateur::data {
 
+// Of encoded images alone (image_loader.h).
+struct DecodingOptions {
+  RandomCrop crop;           // where images are augmented
+  ColorJitter jitter;        // likewise
+  std::int64_t shorter = 0;  // where they are not: the shorter side is scaled to this before the central
+                             // crop; 0: 8/7 of the crop's side (256 for 224), 1: no more than the crop needs
+  std::int64_t threads = 0;  // that decode; 0: one a processor
+  bool strict = false;       // an image that cannot be decoded throws, instead of being reported and replaced
+};
+
 struct LoaderOptions {
   bool shuffle = false;
-  bool augment = false;      // padded random crop, and mirroring where `flip` is on
-  std::int64_t padding = 4;  // pixels on each side, of the crop
+  bool augment = false;      // random crop, and mirroring where `flip` is on
+  std::int64_t padding = 4;  // of images in memory: black pixels on each side, for the crop
   bool flip = true;          // mirror half of the images; off for data where left and right differ
   bool normalize = true;     // with the set's channel statistics
   std::uint64_t seed = 0;
+  DecodingOptions decoding = {};
 };
 
 // Recipes: training data as the field trains on it, and data as it is.
 [[nodiscard]] LoaderOptions training_options(std::uint64_t seed);
 [[nodiscard]] LoaderOptions evaluation_options();
 
-class Loader final : public BatchSource {
+// Samples of a set in memory.
+class Loader final : public PixelSource {
  public:
-  // Throws Error for an empty set, a negative padding, or a set of 2^32 samples or more.
+  // Throws Error for an empty or an encoded set, a negative padding, or a set of 2^32 samples or more.
   Loader(ImageSet set, const LoaderOptions& options);
 
   [[nodiscard]] std::int64_t size() const override { return set_.size(); }
   [[nodiscard]] MapShape image_shape() const override { return set_.image_shape(); }
   [[nodiscard]] std::int64_t num_classes() const override { return set_.num_classes(); }
   void begin_epoch(std::int64_t epoch) override;
-  // On an accelerator the batch is made in pageable host memory and copied to the device.
-  void fill(std::int64_t first, std::int64_t count, Stream& stream, const Tensor& images,
-            const Tensor& labels) override;
+  void fill_pixels(std::int64_t first, std::int64_t count, std::span<std::uint8_t> pixels,
+                   std::span<std::int32_t> labels) override;
 
   [[nodiscard]] const ImageSet& set() const { return set_; }
   // Position in the set of the epoch's i-th sample.
@@ -59,35 +69,19 @@ class Loader final : public BatchSource {
   struct Crop;
 
   [[nodiscard]] Crop draw_crop(std::int64_t position) const;
-  template <class T>
-  void write_image(std::int64_t position, const std::vector<T>& table, T* output, std::int64_t leading) const;
-  void write_batch(std::int64_t first, std::int64_t count, const Tensor& images, std::int32_t* labels) const;
+  void write_image(std::int64_t position, std::uint8_t* output) const;
 
   ImageSet set_;
   LoaderOptions options_;
   std::uint32_t epoch_ = 0;
   std::vector<std::int64_t> order_;
-  // Value of pixel v in channel c at [c * 256 + v].
-  std::vector<float> table_f32_;
-  std::vector<double> table_f64_;
-  std::vector<std::uint16_t> table_f16_;
-  std::vector<std::uint16_t> table_bf16_;
-  std::vector<std::byte> staged_images_;
-  std::vector<std::int32_t> staged_labels_;
 };
 
-// Throws Error unless images and labels can take `count` samples of the source from `first` on: range, type,
-// shape.
-void check_batch(const BatchSource& source, std::int64_t first, std::int64_t count, const Tensor& images,
-                 const Tensor& labels);
+// The loader for a set: a Loader, or an ImageLoader where the images are encoded.
+[[nodiscard]] std::unique_ptr<PixelSource> make_loader(const ImageSet& set, const LoaderOptions& options);
 
-// `count` samples of `training` to score a pruning round by: positions drawn without replacement
-// (RngPurpose::scoring_sample, round). Throws Error when there are fewer than `count`.
-[[nodiscard]] std::vector<std::int64_t> draw_scoring_sample(const ImageSet& training, std::int64_t count,
-                                                            std::uint64_t seed, std::int64_t round);
-
-// A Loader over such a sample, normalised and neither shuffled nor augmented.
-[[nodiscard]] Loader make_scoring_loader(const ImageSet& training, std::int64_t count, std::uint64_t seed,
-                                         std::int64_t round);
+// The order of an epoch: positions in a set of `size` samples. Throws Error for an epoch out of range.
+[[nodiscard]] std::vector<std::int64_t> epoch_order(std::int64_t size, bool shuffle, std::uint64_t seed,
+                                                    std::int64_t epoch);
 
 }  // namespace secateur::data

@@ -8,14 +8,14 @@
 
 #include <memory>
 
-#include "secateur/train/batch_source.h"
+#include "secateur/data/pixel_source.h"
 
 namespace secateur::data {
 
 class PrefetchingLoader final : public BatchSource {
  public:
   // From here on only the thread talks to `source`.
-  explicit PrefetchingLoader(std::unique_ptr<BatchSource> source);
+  explicit PrefetchingLoader(std::unique_ptr<PixelSource> source);
   // Waits for the batch that is being made, at most.
   ~PrefetchingLoader() override;
   PrefetchingLoader(const PrefetchingLoader&) = delete;
@@ -38,11 +38,10 @@ class PrefetchingLoader final : public BatchSource {
 
   std::int64_t size_;
   MapShape shape_;
+  ChannelStatistics normalization_;
   std::int64_t num_classes_;
   std::int64_t epoch_ = 0;
   std::int64_t batch_size_ = 0;  // of the epoch's first batch; 0: none was asked for yet
-  DType dtype_ = DType::f32;     // of the last batch
-  std::int64_t leading_ = 0;     // likewise
   std::int64_t hits_ = 0;
   std::unique_ptr<Worker> worker_;
 };

@@ -1,4 +1,4 @@
-// Data sets by name, as people type them: "cifar10", "cifar100", "synthetic".
+// Data sets by name, as people type them: "cifar10", "cifar100", "imagefolder", "packed", "synthetic".
 #pragma once
 
 #include <filesystem>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "secateur/data/dataset.h"
+#include "secateur/data/image_folder.h"
 #include "secateur/data/synthetic.h"
 
 namespace secateur::data {
@@ -15,11 +16,16 @@ namespace secateur::data {
 // The known names, in the order in which help shows them.
 [[nodiscard]] std::vector<std::string> dataset_names();
 
-// Opens a set. `directory` is where it stands on disk (see the set's header for where else is looked without
-// one); sets that are rendered do not use it. Throws Error that names the nearest known set for an unknown
-// one, and whatever opening it throws.
-[[nodiscard]] DataSets open_dataset(std::string_view name,
-                                    const std::optional<std::filesystem::path>& directory = {},
-                                    const SyntheticOptions& synthetic = {});
+struct DatasetOptions {
+  // Where the set stands on disk (see the set's header for where else is looked without one); sets that are
+  // rendered do not use it.
+  std::optional<std::filesystem::path> directory = {};
+  SyntheticOptions synthetic = {};
+  ImageFolderOptions images = {};  // of imagefolder; of packed the image size
+};
+
+// Opens a set. Throws Error that names the nearest known set for an unknown one, and whatever opening it
+// throws.
+[[nodiscard]] DataSets open_dataset(std::string_view name, const DatasetOptions& options = {});
 
 }  // namespace secateur::data

@@ -88,6 +88,13 @@ class Primitives {
   // Every stored element of `out`, padding lanes included, becomes `value`.
   virtual void fill(Stream& stream, const Tensor& out, double value) = 0;
 
+  // images[n, h, w, c] = (pixel / 255 - mean[c]) / deviation[c] for the first `count` images, rounded to the
+  // type of `images` [>= count, H, W, C]; pixels [count, H, W, C], dense, on the device; padding lanes become
+  // zero. Host devices compute in double, a GPU in float and for at most 4 channels.
+  virtual void normalize_images(Stream& stream, const std::uint8_t* pixels, std::int64_t count,
+                                std::span<const double> mean, std::span<const double> deviation,
+                                const Tensor& images) = 0;
+
   // True when every element of the `count` is finite.
   [[nodiscard]] virtual bool all_finite(Stream& stream, DType type, const void* values,
                                         std::int64_t count) = 0;

@@ -10,6 +10,8 @@ namespace secateur {
 
 // The bytes of a file. Throws Error that names the file and the reason: missing, a folder, no permission, ...
 [[nodiscard]] std::vector<std::byte> read_file(const std::filesystem::path& path);
+// Likewise, into memory that is used again and again.
+void read_file(const std::filesystem::path& path, std::vector<std::byte>& bytes);
 
 // Writes to a temporary file beside `path` (".<name>.<process>.tmp"), flushes it to the disk, renames it over
 // `path` and flushes the folder: a kill at any moment leaves the old file or the new one, whole. Throws Error

@@ -1,0 +1,85 @@
+#include "secateur/data/transforms.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace secateur::data {
+namespace {
+
+// Grey of a pixel as ITU-R BT.601 weighs it.
+double grey_of(const std::uint8_t* rgb) { return 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]; }
+
+std::uint8_t to_level(double value) { return static_cast<std::uint8_t>(std::clamp(value + 0.5, 0.0, 255.0)); }
+
+}  // namespace
+
+Region RandomCrop::draw(std::int64_t height, std::int64_t width, RandomSequence& random) const {
+  const auto area = static_cast<double>(height * width);
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    const double part = area * random.uniform(least_area, 1);
+    const double ratio = std::exp(random.uniform(std::log(least_ratio), std::log(greatest_ratio)));
+    const std::int64_t w = std::lround(std::sqrt(part * ratio));
+    const std::int64_t h = std::lround(std::sqrt(part / ratio));
+    if (w < 1 || w > width || h < 1 || h > height) continue;
+    const double y = random.below(static_cast<std::uint32_t>(height - h + 1));
+    const double x = random.below(static_cast<std::uint32_t>(width - w + 1));
+    return {y, x, static_cast<double>(h), static_cast<double>(w)};
+  }
+  const double ratio = static_cast<double>(width) / static_cast<double>(height);
+  std::int64_t h = height;
+  std::int64_t w = width;
+  if (ratio < least_ratio) h = std::lround(static_cast<double>(width) / least_ratio);
+  if (ratio > greatest_ratio) w = std::lround(static_cast<double>(height) * greatest_ratio);
+  return {static_cast<double>((height - h) / 2), static_cast<double>((width - w) / 2), static_cast<double>(h),
+          static_cast<double>(w)};
+}
+
+Output Output::all(std::int64_t size, bool mirrored) { return {size, size, 0, 0, size, size, mirrored}; }
+
+Output Output::center(std::int64_t height, std::int64_t width, std::int64_t shorter, std::int64_t size) {
+  Output output;
+  output.scaled_height = height <= width ? shorter : shorter * height / width;
+  output.scaled_width = height <= width ? shorter * width / height : shorter;
+  output.y = std::lrint(static_cast<double>(output.scaled_height - size) / 2);
+  output.x = std::lrint(static_cast<double>(output.scaled_width - size) / 2);
+  output.height = size;
+  output.width = size;
+  return output;
+}
+
+Region Output::reads(std::int64_t image_height, std::int64_t image_width) const {
+  const auto span = [](std::int64_t extent, std::int64_t scaled, std::int64_t begin, std::int64_t count) {
+    const double scale = static_cast<double>(extent) / static_cast<double>(scaled);
+    const double reach = std::max(scale, 1.0) + 1;
+    const double low = std::floor(static_cast<double>(begin) * scale - reach);
+    const double high = std::ceil(static_cast<double>(begin + count) * scale + reach);
+    const double first = std::max(0.0, low);
+    return std::pair(first, std::min(static_cast<double>(extent), high) - first);
+  };
+  const auto [first_row, rows] = span(image_height, scaled_height, y, height);
+  const auto [first_column, columns] = span(image_width, scaled_width, x, width);
+  return {first_row, first_column, rows, columns};
+}
+
+void ColorJitter::apply(std::uint8_t* rgb, std::int64_t pixels, RandomSequence& random) const {
+  if (strength <= 0) return;
+  const std::int64_t count = pixels * 3;
+  const auto factor = [&] { return random.uniform(std::max(0.0, 1 - strength), 1 + strength); };
+  const double brightness = factor();
+  const double contrast = factor();
+  const double saturation = factor();
+  for (std::int64_t i = 0; i < count; ++i) rgb[i] = to_level(rgb[i] * brightness);
+  double mean = 0;
+  for (std::int64_t i = 0; i < pixels; ++i) mean += grey_of(rgb + i * 3);
+  mean /= static_cast<double>(pixels);
+  for (std::int64_t i = 0; i < count; ++i) rgb[i] = to_level(mean + (rgb[i] - mean) * contrast);
+  for (std::int64_t i = 0; i < pixels; ++i) {
+    const double grey = grey_of(rgb + i * 3);
+    for (std::int64_t c = 0; c < 3; ++c) {
+      rgb[i * 3 + c] = to_level(grey + (rgb[i * 3 + c] - grey) * saturation);
+    }
+  }
+}
+
+}  // namespace secateur::data
