@@ -61,6 +61,8 @@ def pair(value):
 
 
 class Network(nn.Module):
+    relu = staticmethod(functional.relu)  # torch.relu_ saves a pass in training
+
     def __init__(self, graph, names):
         super().__init__()
         self.nodes = graph["nodes"]
@@ -134,7 +136,7 @@ class Network(nn.Module):
             elif op == "linear":
                 x = self.get_submodule(self.layers[index])(x.flatten(1))[:, :, None, None]
             elif op == "relu":
-                x = functional.relu(x)
+                x = self.relu(x)
             elif op == "add":
                 x = sum(inputs[1:], x)
             elif op == "dropout":

@@ -60,6 +60,33 @@ struct ScoreBenchOptions {
 // Measures the cost of scoring all channels of options.model, with random weights, against a forward pass.
 int run_bench_score(const RunOptions& options, const ScoreBenchOptions& bench);
 
+struct TrainBenchOptions {
+  std::filesystem::path weights;  // a stored network; empty: options.model with random weights
+  std::int64_t batch = 128;
+  std::int64_t steps = 10;  // of a block
+  std::int64_t blocks = 5;
+  std::string input = "augmented";  // or fixed: one batch, copied
+  std::string against;              // "pytorch", or empty
+  std::string python = "python3";
+  std::filesystem::path json;
+};
+// Measures training steps, and those of PyTorch in turns.
+int run_bench_train(const RunOptions& options, const TrainBenchOptions& bench);
+
+struct InferBenchOptions {
+  std::vector<std::filesystem::path> weights;  // stored networks; empty: options.model with random weights
+  std::vector<std::int64_t> batches;           // empty: 1 and 128
+  std::vector<std::int64_t> round_to;          // compare widths cut to `budget` and rounded to these
+  double budget = 0.5;
+  std::int64_t blocks = 7;
+  double seconds = 0.2;  // of a block, at least
+  std::string against;   // "onnxruntime", or empty
+  std::string python = "python3";
+  std::filesystem::path json;
+};
+// Measures latency and throughput, and those of ONNX Runtime in turns.
+int run_bench_infer(const RunOptions& options, const InferBenchOptions& bench);
+
 struct PlanArguments {
   std::string gpu;     // a name or a file; empty lists the names
   std::string target;  // a file of weights, or a network's name; empty shows the GPU

@@ -247,7 +247,7 @@ class CommandLine {
   }
 
   void add_bench() {
-    CLI::App& command = word("bench", "Measure: kernels, score");
+    CLI::App& command = word("bench", "Measure: kernels, score, train, infer");
     command.require_subcommand(1);
     CLI::App& kernels = *command.add_subcommand(
         "kernels", "Time each kernel on the layers of real networks, against the machine's ceilings");
@@ -277,6 +277,29 @@ class CommandLine {
       action_ = [this, &flags] {
         flags.apply();
         return run_bench_score(options_, score_bench_);
+      };
+    });
+    add_bench_train(command);
+  }
+
+  void add_bench_train(CLI::App& bench) {
+    CLI::App& command =
+        *bench.add_subcommand("train", "Time training steps in their parts, and the same steps in PyTorch");
+    OptionFlags& flags = flags_of(command, {.model = true});
+    TrainBenchOptions& o = train_bench_;
+    command.add_option("--weights", o.weights, "A stored network, pruned perhaps")->type_name("FILE");
+    command.add_option("--batch", o.batch, "Images of a step [128]");
+    command.add_option("--steps", o.steps, "Steps of a block [10]");
+    command.add_option("--blocks", o.blocks, "Blocks of each, in turns [5]");
+    command.add_option("--input", o.input,
+                       "augmented: shuffled, cropped, mirrored, normalised; fixed: one batch [augmented]");
+    command.add_option("--against", o.against, "pytorch: the same network, batch, precision and input path");
+    command.add_option("--python", o.python, "The interpreter that has PyTorch [python3]");
+    command.add_option("--json", o.json, "Write every block")->type_name("FILE");
+    command.callback([this, &flags] {
+      action_ = [this, &flags] {
+        flags.apply();
+        return run_bench_train(options_, train_bench_);
       };
     });
   }
@@ -342,6 +365,7 @@ class CommandLine {
   ExperimentArguments experiment_;
   bench::BenchOptions bench_;
   ScoreBenchOptions score_bench_;
+  TrainBenchOptions train_bench_;
   std::string precision_ = "fp32";
   SelftestArguments selftest_;
   SensitivityArguments sensitivity_;

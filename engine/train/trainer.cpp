@@ -7,6 +7,29 @@
 #include "secateur/core/error.h"
 
 namespace secateur {
+namespace {
+
+// Adds the seconds since it was made, or since the last part, to parts of a step.
+class PartClock {
+ public:
+  PartClock(bool timed, Stream& stream) : stream_(timed ? &stream : nullptr) {
+    if (timed) last_ = Clock::now();
+  }
+  void add_to(double& part) {
+    if (stream_ == nullptr) return;
+    stream_->synchronize();
+    const Clock::time_point now = Clock::now();
+    part += std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Stream* stream_;
+  Clock::time_point last_;
+};
+
+}  // namespace
 
 Trainer::Trainer(Model& model, Arena& arena, Stream& stream, BatchSource& source, TrainerOptions options)
     : model_(model),
@@ -50,20 +73,31 @@ std::int64_t Trainer::planned_bytes() {
   return program_->planned_bytes();
 }
 
+const Program& Trainer::program() {
+  compile();
+  return *program_;
+}
+
 BatchMetrics Trainer::train_step(Program& program, std::int64_t first, std::int64_t count, double rate) {
   const StepState state{
       .seed = options_.seed, .step = step_, .samples = count, .loss_scale = loss_scale_.value()};
+  PartClock clock(timed_, stream_);
   source_.fill(first, count, stream_, program.images(), program.labels());
+  clock.add_to(times_.input);
   program.forward(state);
   const BatchMetrics metrics = read_metrics(program, stream_, count);
   require(metrics.finite,
           "the loss is not finite at step {} (epoch {}, learning rate {}): a smaller rate or a warm-up "
           "usually helps",
           step_, epoch_, rate);
+  clock.add_to(times_.forward);
   program.backward(state);
   const bool finite = !loss_scale_.active() || gradients_finite();
+  clock.add_to(times_.backward);
   if (finite) sgd_.step(rate, stream_, 1 / state.loss_scale);
   loss_scale_.update(finite);
+  clock.add_to(times_.update);
+  times_.steps += timed_ ? 1 : 0;
   ++step_;
   return metrics;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "secateur/io/state_tree.h"
 #include "secateur/runtime/program.h"
@@ -22,6 +23,16 @@ struct TrainerOptions {
   double label_smoothing = 0;
   bool drop_last = false;  // true: the last, smaller batch of an epoch is not trained on
   std::uint64_t seed = 1;
+};
+
+// Seconds of the steps since they were last asked for. Reading the loss counts as forward.
+struct StepTimes {
+  double input = 0;
+  double forward = 0;
+  double backward = 0;
+  double update = 0;
+  std::int64_t steps = 0;
+  [[nodiscard]] double total() const { return input + forward + backward + update; }
 };
 
 struct StepReport {
@@ -76,6 +87,13 @@ class Trainer {
   [[nodiscard]] const TrainerOptions& options() const { return options_; }
   // Planned activation bytes of the training program (compiles it when needed).
   [[nodiscard]] std::int64_t planned_bytes();
+  // The program of whole batches (compiled when needed), for a look at its figures.
+  [[nodiscard]] const Program& program();
+
+  // From here on the parts of every step are timed; on a GPU the host then waits after each, which costs
+  // time.
+  void time_steps() { timed_ = true; }
+  [[nodiscard]] StepTimes take_times() { return std::exchange(times_, {}); }
 
   void save(StateWriter writer) const;
   void restore(const StateReader& reader);
@@ -98,6 +116,8 @@ class Trainer {
   std::int64_t generation_ = -1;
   std::int64_t epoch_ = 0;
   std::int64_t step_ = 0;
+  bool timed_ = false;
+  StepTimes times_;
 };
 
 }  // namespace secateur

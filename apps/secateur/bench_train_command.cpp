@@ -1,0 +1,284 @@
+// secateur bench train: training steps as `secateur train` runs them, with what they cost, and the same steps
+// in PyTorch in turns.
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "secateur/bench/contest.h"
+#include "secateur/bench/network.h"
+#include "secateur/bench/peer.h"
+#include "secateur/commands.h"
+#include "secateur/core/error.h"
+#include "secateur/core/rng.h"
+#include "secateur/core/version.h"
+#include "secateur/data/loader.h"
+#include "secateur/data/prefetch.h"
+#include "secateur/graph/cost.h"
+#include "secateur/io/files.h"
+#include "secateur/noise.h"
+#include "secateur/text.h"
+
+namespace secateur::app {
+namespace {
+
+using bench::Timing;
+using nlohmann::json;
+
+constexpr double kLearningRate = 0.01;
+
+// Random pixels: the work of a step does not depend on what they show.
+data::ImageSet random_images(MapShape shape, std::int64_t classes, std::int64_t count) {
+  RandomSequence random(1, RngPurpose::test);
+  data::ImageSetContent content;
+  content.name = "noise";
+  content.image_shape = shape;
+  content.pixels.resize(static_cast<std::size_t>(count * shape.positions() * shape.channels));
+  for (std::uint8_t& pixel : content.pixels) pixel = static_cast<std::uint8_t>(random.next_u32() >> 24);
+  for (std::int64_t i = 0; i < count; ++i) content.labels.push_back(static_cast<std::int32_t>(i % classes));
+  for (std::int64_t i = 0; i < classes; ++i) content.class_names.push_back(std::to_string(i));
+  content.statistics.mean.assign(static_cast<std::size_t>(shape.channels), 0.5);
+  content.statistics.deviation.assign(static_cast<std::size_t>(shape.channels), 0.25);
+  return data::ImageSet(std::move(content));
+}
+
+std::unique_ptr<BatchSource> make_source(const Graph& graph, const TrainBenchOptions& bench) {
+  const MapShape image = graph.shape(0);
+  const std::int64_t classes = graph.shape(graph.output()).channels;
+  const std::int64_t count = bench.batch * bench.steps;
+  if (bench.input == "fixed") return std::make_unique<NoiseImages>(image, classes, count);
+  return std::make_unique<data::PrefetchingLoader>(
+      std::make_unique<data::Loader>(random_images(image, classes, count), data::training_options(1)));
+}
+
+// The network in training, block by block.
+class Runs {
+ public:
+  Runs(Session& session, Model& model, const TrainBenchOptions& bench)
+      : session_(session),
+        source_(make_source(model.graph(), bench)),
+        trainer_(model, session.arena(), session.stream(), *source_,
+                 {.batch = bench.batch, .precision = session.precision(), .sgd = {0.9, 5e-4, false, true}}),
+        on_gpu_(session.device().kind() == DeviceKind::cuda) {
+    if (!on_gpu_) trainer_.time_steps();
+  }
+
+  double block() {
+    const LrPhase constant{find_lr_schedule("constant"), kLearningRate, 1, 0};
+    static_cast<void>(trainer_.take_times());
+    const double seconds = trainer_.run_epoch(constant, 0, observer_).seconds;
+    const StepTimes times = trainer_.take_times();
+    if (blocks_++ > 0) {  // the first one warms up
+      parts_.input += times.input;
+      parts_.forward += times.forward;
+      parts_.backward += times.backward;
+      parts_.update += times.update;
+      parts_.steps += times.steps;
+    }
+    return seconds;
+  }
+
+  // Seconds of a step in parts. On a GPU, where looking costs time, from a block of its own.
+  StepTimes parts() {
+    if (on_gpu_ && parts_.steps == 0) {
+      trainer_.time_steps();
+      block();
+    }
+    const auto steps = static_cast<double>(std::max<std::int64_t>(parts_.steps, 1));
+    return {parts_.input / steps, parts_.forward / steps, parts_.backward / steps, parts_.update / steps, 1};
+  }
+
+  const Program& program() { return trainer_.program(); }
+
+ private:
+  Session& session_;
+  std::unique_ptr<BatchSource> source_;
+  Trainer trainer_;
+  TrainObserver observer_;
+  bool on_gpu_;
+  std::int64_t blocks_ = 0;
+  StepTimes parts_;
+};
+
+// PyTorch's variants, as far as it has them.
+class PyTorch {
+ public:
+  PyTorch(const Model& model, Session& session, const RunOptions& options, const TrainBenchOptions& bench)
+      : bench_(bench), peer_(bench.python) {
+    const std::filesystem::path network = peer_.folder() / "network.safetensors";
+    bench::write_network(network, model, session.stream());
+    const MapShape image = model.graph().shape(0);
+    const json specification{{"network", network.string()},
+                             {"device", options.run.device},
+                             {"precision", name_of(session.precision())},
+                             {"threads", omp_get_max_threads()},
+                             {"batch", bench.batch},
+                             {"steps", bench.steps},
+                             {"augment", bench.input == "augmented"},
+                             {"image", {image.height, image.width, image.channels}},
+                             {"classes", model.graph().shape(model.graph().output()).channels},
+                             {"learning_rate", kLearningRate}};
+    about_ = json::parse(peer_.start("pytorch_train.py", specification.dump(), omp_get_max_threads()));
+  }
+
+  [[nodiscard]] std::vector<bench::Turn> turns() {
+    std::vector<bench::Turn> result;
+    for (const std::string variant : about_.at("variants")) {
+      result.push_back({variant, [this, variant] {
+                          const json question{{"variant", variant}, {"steps", bench_.steps}};
+                          json answer = json::parse(peer_.ask(question.dump()));
+                          const double seconds = answer.at("seconds");
+                          last_[variant] = std::move(answer);
+                          return seconds;
+                        }});
+    }
+    return result;
+  }
+
+  [[nodiscard]] const json& about() const { return about_; }
+  // The last answer of a variant: peak memory, and parts where there are any.
+  [[nodiscard]] const json& last(const std::string& variant) const { return last_.at(variant); }
+
+ private:
+  const TrainBenchOptions& bench_;
+  bench::Peer peer_;
+  json about_;
+  std::map<std::string, json> last_;
+};
+
+void check(const TrainBenchOptions& bench) {
+  require(bench.batch >= 1 && bench.steps >= 1 && bench.blocks >= 1,
+          "--batch, --steps and --blocks are at least 1, got {}, {} and {}", bench.batch, bench.steps,
+          bench.blocks);
+  require(bench.input == "augmented" || bench.input == "fixed", "--input is augmented or fixed, not '{}'",
+          bench.input);
+  require(bench.against.empty() || bench.against == "pytorch", "--against knows pytorch, not '{}'",
+          bench.against);
+}
+
+}  // namespace
+
+int run_bench_train(const RunOptions& options, const TrainBenchOptions& bench) {
+  check(bench);
+  const double load_before = bench::load_average();
+  const std::string started = bench::time_now();
+  Session session(options.run);
+  Model model = bench::network_for(options, bench.weights, session);
+  const std::string name = bench.weights.empty() ? options.model.name : bench.weights.string();
+  const double images = static_cast<double>(bench.batch * bench.steps);
+  const auto rate = [&](const Timing& timing) { return images / timing.median(); };
+
+  std::optional<PyTorch> pytorch;
+  if (!bench.against.empty()) pytorch.emplace(model, session, options, bench);
+  Runs runs(session, model, bench);
+  const Program& program = runs.program();
+  std::vector<bench::Turn> turns{{"secateur", [&] { return runs.block(); }}};
+  if (pytorch) std::ranges::move(pytorch->turns(), std::back_inserter(turns));
+  const std::vector<Timing> timings = bench::take_turns(turns, bench.blocks);
+  const Timing& own = timings.front();
+  const StepTimes parts = runs.parts();
+  const std::int64_t peak = bench::peak_resident_bytes();
+
+  std::string no_gpu;
+  const auto machine =
+      options.run.device == "cuda" ? bench::make_cuda_machine(no_gpu) : bench::make_host_machine();
+  require(machine != nullptr, "{}", no_gpu);
+  constexpr double kCeilingSeconds = 0.2;
+  const bench::Ceilings ceilings = machine->ceilings(kCeilingSeconds);
+  const bench::Work image = bench::step_work(model.graph(), size_of(storage_type(session.precision())), true);
+  const double floor = bench::step_floor(image, bench.batch, ceilings);
+  const double step = own.median() / static_cast<double>(bench.steps);
+
+  json report{
+      {"schema", 1},
+      {"command", "bench train"},
+      {"started", started},
+      {"machine",
+       {{"device", session.device().description()},
+        {"threads", omp_get_max_threads()},
+        {"load_before", load_before},
+        {"load_after", bench::load_average()}}},
+      {"build", {{"commit", build_info().commit}, {"compiler", build_info().compiler}}},
+      {"settings",
+       {{"model", name},
+        {"batch", bench.batch},
+        {"precision", name_of(session.precision())},
+        {"input", bench.input},
+        {"steps_per_block", bench.steps},
+        {"blocks", bench.blocks}}},
+      {"network", {{"parameters", cost_of(model.graph()).parameters}, {"macs", cost_of(model.graph()).macs}}},
+      {"images_per_second", rate(own)},
+      {"block_seconds", own.seconds},
+      {"step_seconds",
+       {{"total", parts.total()},
+        {"input", parts.input},
+        {"forward", parts.forward},
+        {"backward", parts.backward},
+        {"update", parts.update}}},
+      {"kernels", {{"forward", program.forward_steps()}, {"backward", program.backward_steps()}}},
+      {"memory",
+       {{"planned_bytes", program.planned_bytes()},
+        {"lower_bound_bytes", program.lower_bound_bytes()},
+        {"model_bytes", model.bytes()},
+        {"peak_resident_bytes", peak}}},
+      {"floor",
+       {{"step_seconds", floor},
+        {"fraction", floor / step},
+        {"operations", image.operations * static_cast<double>(bench.batch)},
+        {"bytes", image.bytes * static_cast<double>(bench.batch)},
+        {"operations_per_second", std::max(ceilings.fma_per_second, ceilings.tensor_per_second)},
+        {"bytes_per_second", ceilings.bytes_per_second()}}}};
+
+  fmt::print("{} on {}, {}, {} threads: batch {}, {} blocks of {} steps in turns, medians (least .. most)\n",
+             name, session.device().description(), name_of(session.precision()), omp_get_max_threads(),
+             bench.batch, bench.blocks, bench.steps);
+  std::vector<std::vector<std::string>> table{{"", "images/s", "spread", "ms a step"}};
+  for (const Timing& timing : timings) {
+    table.push_back({timing.name, fmt::format("{:.1f}", rate(timing)),
+                     fmt::format("{:.1f} .. {:.1f}", images / timing.most(), images / timing.least()),
+                     fmt::format("{:.1f}", 1e3 * timing.median() / static_cast<double>(bench.steps))});
+  }
+  fmt::print("{}", table_text(table));
+  const auto part = [&](double seconds) {
+    return fmt::format("{:.1f} ms ({:.0f} %)", 1e3 * seconds, 100 * seconds / parts.total());
+  };
+  fmt::print("a step: input {}, forward {}, backward {}, update {}; {} kernels forward, {} backward\n",
+             part(parts.input), part(parts.forward), part(parts.backward), part(parts.update),
+             program.forward_steps(), program.backward_steps());
+  fmt::print("memory: {} planned for a step (no plan needs less than {}), {} of parameters; {} resident\n",
+             bytes_text(program.planned_bytes()), bytes_text(program.lower_bound_bytes()),
+             bytes_text(model.bytes()), bytes_text(peak));
+  fmt::print("floor by counts: {:.1f} ms a step, {:.0f} % of which is reached\n", 1e3 * floor,
+             100 * floor / step);
+  if (pytorch) {
+    const Timing& fastest =
+        *std::ranges::min_element(timings.begin() + 1, timings.end(), {}, &Timing::median);
+    json variants = json::array();
+    for (auto timing = timings.begin() + 1; timing != timings.end(); ++timing) {
+      json variant = pytorch->last(timing->name);
+      variant["name"] = timing->name;
+      variant["images_per_second"] = rate(*timing);
+      variant["block_seconds"] = timing->seconds;
+      variant.erase("seconds");
+      variants.push_back(std::move(variant));
+    }
+    const double ratio = fastest.median() / own.median();
+    report["peer"] = {{"library", pytorch->about().at("library")},
+                      {"device", pytorch->about().at("device")},
+                      {"variants", std::move(variants)},
+                      {"fastest", fastest.name},
+                      {"ratio", ratio}};
+    fmt::print("{:.2f} times the images/s of {} ({})\n", ratio,
+               pytorch->about().at("library").get<std::string>(), fastest.name);
+  }
+  fmt::print("load average {:.2f} before, {:.2f} after\n", load_before, bench::load_average());
+  if (!bench.json.empty()) {
+    const std::string text = report.dump(2) + "\n";
+    write_file_atomically(bench.json, std::as_bytes(std::span(text)));
+  }
+  return 0;
+}
+
+}  // namespace secateur::app
