@@ -76,9 +76,9 @@ void quick_presets(RunOptions& o, const Presets& preset) {
   preset("prune.fallback", o.prune.fallback.enabled, false);
 }
 
-void full_presets(RunOptions& o, const Presets& preset, const std::string& model) {
-  preset("model.name", o.model.name, model);
-  preset("data.name", o.data.name, "cifar10");
+void full_presets(RunOptions& o, const Presets& preset, const experiments::Experiment& experiment) {
+  preset("model.name", o.model.name, experiment.model);
+  preset("data.name", o.data.name, experiment.data);
 }
 
 std::string title_of(const experiments::Experiment& experiment, const RunOptions& o, Scale scale) {
@@ -103,7 +103,7 @@ int run_experiment(RunOptions& options, const OptionFlags& flags, const Experime
   const Presets preset(flags);
   if (scale == Scale::smoke) smoke_presets(options, preset);
   if (scale == Scale::quick) quick_presets(options, preset);
-  if (scale == Scale::full) full_presets(options, preset, experiment.model);
+  if (scale == Scale::full) full_presets(options, preset, experiment);
   common_presets(options, preset);
   options.prune.seed = options.run.seed;
   const char* size = scale == Scale::smoke ? "-smoke" : scale == Scale::quick ? "-quick" : "";

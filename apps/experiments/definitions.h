@@ -7,6 +7,7 @@ namespace secateur::experiments {
 
 [[nodiscard]] Experiment table1();
 [[nodiscard]] Experiment table2();
+[[nodiscard]] Experiment table3();
 [[nodiscard]] Experiment table9();
 [[nodiscard]] Experiment table10();
 [[nodiscard]] Experiment compare();

@@ -46,7 +46,9 @@ struct Experiment {
   std::function<std::vector<Point>(const app::RunOptions& base, Scale scale)> points = {};
   std::function<Findings(const std::vector<Outcome>& outcomes)> findings = {};
   std::function<Findings(const StudyContext& context)> study = {};
-  std::string model = "resnet56";  // at full size, where nobody says otherwise
+  // At full size, where nobody says otherwise.
+  std::string model = "resnet56";
+  std::string data = "cifar10";
 };
 
 [[nodiscard]] const std::vector<Experiment>& experiments();

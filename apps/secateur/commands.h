@@ -45,6 +45,17 @@ int run_inspect(RunOptions options, const InspectArguments& arguments);
 int run_data_fetch(const std::string& name, const std::filesystem::path& directory);
 int run_data_info(const RunOptions& options);
 
+struct PackArguments {
+  std::filesystem::path file;
+  std::int64_t size = 0;  // shorter side, 0 for files as they are
+  int quality = 90;
+  bool raw = false;
+};
+// Packs the image folder of options.data into one file. Goes on with an interrupted one.
+int run_data_pack(const RunOptions& options, const PackArguments& arguments);
+// Reads and decodes every record. 1 where one is damaged.
+int run_data_verify(const std::filesystem::path& file);
+
 // Fills in the demo's own settings first, where none were given.
 int run_demo(RunOptions& options, OptionFlags& flags);
 
@@ -86,6 +97,17 @@ struct InferBenchOptions {
 };
 // Measures latency and throughput, and those of ONNX Runtime in turns.
 int run_bench_infer(const RunOptions& options, const InferBenchOptions& bench);
+
+struct LoaderBenchOptions {
+  std::int64_t batch = 64;
+  std::int64_t steps = 10;  // batches of a block
+  std::int64_t blocks = 5;  // that count
+  std::string against;      // "" or pytorch
+  std::string python = "python3";
+  std::filesystem::path json;
+};
+// Measures reading, decoding, cropping and scaling of the training images, without a network.
+int run_bench_loader(const RunOptions& options, const LoaderBenchOptions& bench);
 
 struct PlanArguments {
   std::string gpu;     // a name or a file; empty lists the names

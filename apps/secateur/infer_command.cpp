@@ -64,15 +64,15 @@ class Classifier {
             contract_.statistics.mean.size());
   }
 
-  void add(DecodedImage image) {
-    const DecodedImage fit = fitted(std::move(image), shape_);
+  void add(const DecodedImage& image) {
+    const std::vector<std::uint8_t> pixels = fitted(image.image, shape_, arguments_.resize);
     const auto& [mean, deviation] = contract_.statistics;
-    for (std::size_t i = 0; i < fit.pixels.size(); ++i) {
+    for (std::size_t i = 0; i < pixels.size(); ++i) {
       const std::size_t c = i % static_cast<std::size_t>(shape_.channels);
-      const double value = fit.pixels[i] / 255.0;
+      const double value = pixels[i] / 255.0;
       values_.push_back(mean.empty() ? value : (value - mean[c]) / deviation[c]);
     }
-    names_.push_back(fit.name);
+    names_.push_back(image.name);
     if (static_cast<std::int64_t>(names_.size()) == arguments_.batch) flush();
   }
 
@@ -141,8 +141,7 @@ int run_infer(const RunOptions& options, const InferArguments& arguments) {
   std::int64_t failures = 0;
   for (const std::filesystem::path& file : files) {
     try {
-      for (DecodedImage& image : decode_images(read_file(file), file.string()))
-        classifier.add(std::move(image));
+      for (const DecodedImage& image : decode_images(read_file(file), file.string())) classifier.add(image);
     } catch (const Error& error) {
       ++failures;
       fmt::print(stderr, "secateur: {}\n", error.what());

@@ -39,6 +39,7 @@ struct InferArguments {
   std::string list;                          // a file of paths, one a line; "-" is standard input
   std::int64_t topk = 1;
   std::int64_t batch = 32;
+  std::int64_t resize = 0;  // shorter side before the central crop, as in evaluation; 0: what the crop needs
   bool json = false;
 };
 // 1 when a file could not be read; the others are classified all the same.

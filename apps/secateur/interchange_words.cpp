@@ -53,6 +53,8 @@ void InterchangeWords::add_infer(CLI::App& app) {
       ->type_name("FILE");
   command.add_option("--topk", infer_.topk, "Classes shown of each image [1]");
   command.add_option("--batch", infer_.batch, "Images at once [32]");
+  command.add_option("--resize", infer_.resize,
+                     "Shorter side that images are scaled to before the central crop [what the crop needs]");
   command.add_flag("--json", infer_.json, "Print one JSON object an image");
   command.callback([this, &flags] {
     choose_([this, &flags] {

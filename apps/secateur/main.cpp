@@ -10,6 +10,7 @@
 #include "secateur/core/error.h"
 #include "secateur/core/log.h"
 #include "secateur/core/names.h"
+#include "secateur/data_words.h"
 #include "secateur/interchange_words.h"
 #include "secateur/joined_report.h"
 #include "secateur/option_flags.h"
@@ -36,14 +37,14 @@ class CommandLine {
  public:
   CommandLine()
       : app_(kDescription, "secateur"),
-        interchange_(app_, options_, [this](std::function<int()> action) { action_ = std::move(action); }) {
+        interchange_(app_, options_, [this](std::function<int()> action) { action_ = std::move(action); }),
+        data_(app_, options_, [this](std::function<int()> action) { action_ = std::move(action); }) {
     app_.require_subcommand(1);
     add_demo();
     add_train();
     add_prune();
     add_eval();
     add_inspect();
-    add_data();
     add_run();
     add_sensitivity();
     add_report();
@@ -214,23 +215,6 @@ class CommandLine {
         [this] { action_ = [this] { return describe_gpu_ ? run_describe_gpu() : run_doctor(); }; });
   }
 
-  void add_data() {
-    CLI::App& command = word("data", "Data sets: fetch, info");
-    command.require_subcommand(1);
-    CLI::App& fetch = *command.add_subcommand("fetch", "Download, verify and unpack a data set");
-    fetch.add_option("name", data_name_, "cifar10 or cifar100")->required();
-    fetch.add_option("--data-dir", data_directory_, "Where to put it [data-sets]");
-    fetch.callback([this] { action_ = [this] { return run_data_fetch(data_name_, data_directory_); }; });
-    CLI::App& info = *command.add_subcommand("info", "Show a data set's size, classes and statistics");
-    OptionFlags& flags = flags_of(info, {.data = true});
-    info.callback([this, &flags] {
-      action_ = [this, &flags] {
-        flags.apply();
-        return run_data_info(options_);
-      };
-    });
-  }
-
   void add_run() {
     CLI::App& command = word("run", "Run an experiment of the paper; without a name, list them");
     OptionFlags& flags = flags_of(command, {.model = true, .data = true, .train = true, .prune = true});
@@ -247,7 +231,7 @@ class CommandLine {
   }
 
   void add_bench() {
-    CLI::App& command = word("bench", "Measure: kernels, score, train, infer");
+    CLI::App& command = word("bench", "Measure: kernels, score, loader, train, infer");
     command.require_subcommand(1);
     CLI::App& kernels = *command.add_subcommand(
         "kernels", "Time each kernel on the layers of real networks, against the machine's ceilings");
@@ -279,6 +263,7 @@ class CommandLine {
         return run_bench_score(options_, score_bench_);
       };
     });
+    data_.add_bench_loader(command);
     add_bench_train(command);
   }
 
@@ -353,6 +338,7 @@ class CommandLine {
   CLI::App app_;
   RunOptions options_;
   InterchangeWords interchange_;
+  DataWords data_;
   std::vector<std::unique_ptr<OptionFlags>> flags_;
   std::function<int()> action_;
   PruneArguments prune_;
@@ -360,8 +346,6 @@ class CommandLine {
   PlanArguments plan_;
   bool describe_gpu_ = false;
   std::filesystem::path weights_;
-  std::filesystem::path data_directory_ = "data-sets";
-  std::string data_name_;
   ExperimentArguments experiment_;
   bench::BenchOptions bench_;
   ScoreBenchOptions score_bench_;

@@ -50,7 +50,7 @@ class Ppm final : public ImageDecoder::Format {
   [[nodiscard]] std::int64_t height() const override { return height_; }
   [[nodiscard]] std::int64_t width() const override { return width_; }
 
-  [[nodiscard]] DecodedRegion decode(const Region& region, std::int64_t, std::int64_t) override {
+  [[nodiscard]] DecodedRegion decode(const Region& region, std::optional<Extent> /*target*/) override {
     const auto count = static_cast<std::size_t>(width_ * height_);
     require(bytes_.size() - at_ >= count * 3, "'{}': the PPM should have {} bytes of pixels, has {}", name_,
             count * 3, bytes_.size() - at_);
@@ -114,12 +114,13 @@ std::int64_t ImageDecoder::width() const { return format_->width(); }
 
 RgbxImage ImageDecoder::decode() {
   const Region all{0, 0, static_cast<double>(height()), static_cast<double>(width())};
-  return format_->decode(all, height(), width()).image;
+  return format_->decode(all, std::nullopt).image;
 }
 
-DecodedRegion ImageDecoder::decode(const Region& region, std::int64_t least_height,
-                                   std::int64_t least_width) {
-  return format_->decode(region, least_height, least_width);
+DecodedRegion ImageDecoder::decode(const Region& region) { return format_->decode(region, std::nullopt); }
+
+DecodedRegion ImageDecoder::decode_for(const Region& region, std::int64_t height, std::int64_t width) {
+  return format_->decode(region, Extent{height, width});
 }
 
 std::vector<std::byte> encode_ppm(const RgbxImage& image) {

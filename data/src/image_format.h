@@ -2,20 +2,25 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "secateur/data/image_codec.h"
 
 namespace secateur::data {
 
+struct Extent {
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+};
+
 class ImageDecoder::Format {
  public:
   virtual ~Format() = default;
   [[nodiscard]] virtual std::int64_t height() const = 0;
   [[nodiscard]] virtual std::int64_t width() const = 0;
-  // As ImageDecoder's. A format that cannot decode a part gives the whole.
-  [[nodiscard]] virtual DecodedRegion decode(const Region& region, std::int64_t least_height,
-                                             std::int64_t least_width) = 0;
+  // As ImageDecoder's; with a target as decode_for. A format that cannot decode a part gives the whole.
+  [[nodiscard]] virtual DecodedRegion decode(const Region& region, std::optional<Extent> target) = 0;
 };
 
 // Each throws Error for a broken header.

@@ -126,7 +126,7 @@ void ImageLoader::decode(std::int64_t position, std::uint8_t* pixels) const {
     const Output output = Output::center(height, width, options_.decoding.shorter, side);
     const Region wanted = output.reads(height, width);
     // In full size: scaled decoding would be faster, and other pixels than everybody's evaluation sees.
-    const DecodedRegion part = decoder.decode(wanted, std::numeric_limits<std::int64_t>::max(), 1);
+    const DecodedRegion part = decoder.decode(wanted);
     const Region whole{part.region.y - wanted.y, part.region.x - wanted.x, static_cast<double>(height),
                        static_cast<double>(width)};
     return resample(part.image, whole, output, pixels);
@@ -134,7 +134,7 @@ void ImageLoader::decode(std::int64_t position, std::uint8_t* pixels) const {
   RandomSequence random(options_.seed, RngPurpose::augmentation, epoch_, static_cast<std::uint32_t>(index));
   const Region crop = options_.decoding.crop.draw(decoder.height(), decoder.width(), random);
   const bool mirrored = (random.next_u32() >> 31) != 0 && options_.flip;
-  const DecodedRegion part = decoder.decode(crop, side, side);
+  const DecodedRegion part = decoder.decode_for(crop, side, side);
   resample(part.image, part.region, Output::all(side, mirrored), pixels);
   options_.decoding.jitter.apply(pixels, side * side, random);
 }

@@ -28,7 +28,7 @@ class Png final : public ImageDecoder::Format {
   [[nodiscard]] std::int64_t height() const override { return image_.height; }
   [[nodiscard]] std::int64_t width() const override { return image_.width; }
 
-  [[nodiscard]] DecodedRegion decode(const Region& region, std::int64_t, std::int64_t) override {
+  [[nodiscard]] DecodedRegion decode(const Region& region, std::optional<Extent> /*target*/) override {
     RgbxImage image{height(), width(), {}};
     image_.format = PNG_FORMAT_RGBA;
     image.pixels.resize(static_cast<std::size_t>(PNG_IMAGE_SIZE(image_)));

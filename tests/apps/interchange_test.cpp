@@ -129,7 +129,7 @@ TEST_F(Interchange, InferReadsFoldersAndGoesOnPastBrokenFiles) {
   write_text(folder_ / "images/below/short.ppm", "P6 32 32 255\n123");
   EXPECT_EQ(run("infer model.h5 images missing.ppm --json"), 1);
   EXPECT_EQ(lines().size(), 2U);
-  for (const char* part : {"broken.jpg' is neither", "empty.ppm' is empty", "short.ppm", "missing.ppm",
+  for (const char* part : {"broken.jpg' is no JPEG", "empty.ppm' is empty", "short.ppm", "missing.ppm",
                            "4 of 6 files could not be read"}) {
     EXPECT_NE(err_.find(part), std::string::npos) << part << "\n" << err_;
   }
@@ -187,21 +187,34 @@ TEST_F(Interchange, ErrorsNameFileAndTensor) {
   EXPECT_GT(std::filesystem::file_size(folder_ / "net.onnx"), 4U * 75000);
 }
 
+// An image of greys, and the greys of pixels [H, W, 3].
+data::RgbxImage grey_image(std::int64_t height, std::int64_t width, const std::vector<std::uint8_t>& greys) {
+  data::RgbxImage image{height, width, {}};
+  for (const std::uint8_t grey : greys) image.pixels.insert(image.pixels.end(), 4, grey);
+  return image;
+}
+std::vector<std::uint8_t> greys_of(const std::vector<std::uint8_t>& rgb) {
+  std::vector<std::uint8_t> greys;
+  for (std::size_t i = 0; i < rgb.size(); i += 3) greys.push_back(rgb[i]);
+  return greys;
+}
+
 TEST(FittedImages, AverageWhereTheyShrinkAndCropAtTheCentre) {
   // 2 x 4 blocks of one grey each; halved, the middle column pair of the crop keeps its greys.
-  DecodedImage image{"x", {4, 8, 1}, {}};
+  std::vector<std::uint8_t> greys;
   for (int y = 0; y < 4; ++y) {
-    for (int x = 0; x < 8; ++x) image.pixels.push_back(static_cast<std::uint8_t>(100 + 10 * (x / 4)));
+    for (int x = 0; x < 8; ++x) greys.push_back(static_cast<std::uint8_t>(100 + 10 * (x / 4)));
   }
-  const DecodedImage same = fitted(image, {4, 8, 1});
-  EXPECT_EQ(same.pixels, image.pixels);
-  const DecodedImage small = fitted(image, {2, 2, 1});
-  EXPECT_EQ(small.shape, (MapShape{2, 2, 1}));
+  const data::RgbxImage image = grey_image(4, 8, greys);
+  EXPECT_EQ(greys_of(fitted(image, {4, 8, 3})), greys);
   // Weights 1/8, 3/8, 3/8, 1/8 around each centre: pixels 1 to 4 and 3 to 6, of which the last and the first
   // lies across the edge.
-  EXPECT_EQ(small.pixels, (std::vector<std::uint8_t>{101, 109, 101, 109}));
-  const DecodedImage large = fitted({"x", {1, 1, 3}, {10, 20, 30}}, {3, 3, 3});
-  for (std::size_t i = 0; i < 27; ++i) EXPECT_EQ(large.pixels[i], 10 * (i % 3 + 1));
+  const std::vector<std::uint8_t> halved{101, 109, 101, 109};
+  EXPECT_EQ(greys_of(fitted(image, {2, 2, 3})), halved);
+  // Scaled to a larger shorter side first, the crop sees less of it.
+  EXPECT_EQ(greys_of(fitted(image, {2, 2, 3}, 4)), (std::vector<std::uint8_t>{100, 110, 100, 110}));
+  EXPECT_EQ(greys_of(fitted(grey_image(1, 1, {30}), {3, 3, 3})), std::vector<std::uint8_t>(9, 30));
+  EXPECT_THROW((void)fitted(image, {4, 8, 1}), Error);
 }
 
 TEST(DecodedImages, RefuseWhatIsBroken) {
@@ -214,8 +227,7 @@ TEST(DecodedImages, RefuseWhatIsBroken) {
   }
   const auto images = decode("P6 2 1 255\nabcdef");
   ASSERT_EQ(images.size(), 1U);
-  EXPECT_EQ(images[0].shape, (MapShape{1, 2, 3}));
-  EXPECT_EQ(images[0].pixels, (std::vector<std::uint8_t>{'a', 'b', 'c', 'd', 'e', 'f'}));
+  EXPECT_EQ(fitted(images[0].image, {1, 2, 3}), (std::vector<std::uint8_t>{'a', 'b', 'c', 'd', 'e', 'f'}));
 }
 
 }  // namespace

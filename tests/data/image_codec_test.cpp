@@ -44,7 +44,7 @@ TEST(ImageDecoder, PartsAreThoseOfTheWhole) {
       const auto [x, width] = draw(whole.width);
       const Region region{static_cast<double>(y), static_cast<double>(x), static_cast<double>(height),
                           static_cast<double>(width)};
-      const DecodedRegion part = ImageDecoder(bytes, name).decode(region, height, width);
+      const DecodedRegion part = ImageDecoder(bytes, name).decode(region);
       ASSERT_EQ(part.region.height, region.height);
       ASSERT_EQ(part.region.width, region.width);
       const auto top = static_cast<std::int64_t>(part.region.y);
@@ -65,7 +65,7 @@ TEST(ImageDecoder, ScalesWhereTheRegionStaysLargeEnough) {
   const std::vector<std::byte> bytes = test_image("photo.jpg");  // 96 x 131
   const Region all{0, 0, 96, 131};
   const auto decoded_height = [&](std::int64_t least) {
-    const DecodedRegion part = ImageDecoder(bytes, "photo").decode(all, least, least);
+    const DecodedRegion part = ImageDecoder(bytes, "photo").decode_for(all, least, least);
     EXPECT_GE(part.region.height, static_cast<double>(least));
     EXPECT_NEAR(part.region.width / part.region.height, 131.0 / 96.0, 1e-9);
     return part.image.height;

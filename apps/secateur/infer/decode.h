@@ -9,22 +9,23 @@
 #include <vector>
 
 #include "secateur/core/shape.h"
+#include "secateur/data/image_codec.h"
 
 namespace secateur::app {
 
 struct DecodedImage {
   std::string name;  // the file's, and which of its images where it holds several
-  MapShape shape;
-  std::vector<std::uint8_t> pixels;  // [H, W, C]
+  data::RgbxImage image;
 };
 
-// Binary PPM (P6, 8 bits), and CIFAR-10's and CIFAR-100's binary records. Throws Error that names the file
+// JPEG, PNG, binary PPM (P6), and CIFAR-10's and CIFAR-100's binary records. Throws Error that names the file
 // and says what is wrong with it.
 [[nodiscard]] std::vector<DecodedImage> decode_images(std::span<const std::byte> bytes,
                                                       const std::string& name);
 
-// Scaled so that it covers `target`, by a triangle filter as wide as the scale (antialiased), and cropped at
-// the centre.
-[[nodiscard]] DecodedImage fitted(DecodedImage image, const MapShape& target);
+// Pixels [H, W, 3] of the image scaled, antialiased, until its shorter side has `shorter` pixels and it
+// covers `target`, and cropped at the centre.
+[[nodiscard]] std::vector<std::uint8_t> fitted(const data::RgbxImage& image, const MapShape& target,
+                                               std::int64_t shorter = 0);
 
 }  // namespace secateur::app

@@ -54,12 +54,14 @@ class ImageDecoder {
 
   // The whole image. Once only; throws Error for pixels that are cut short or broken.
   [[nodiscard]] RgbxImage decode();
-  // The pixels of `region` (whole numbers, within the image), and perhaps some around it. A JPEG is decoded
-  // at a half, a quarter or an eighth of its size where the region then still has `least_height` x
-  // `least_width` pixels, and only as far as the region reaches. Once only; throws Error like decode(),
-  // though a JPEG that is cut short after the region is not noticed.
-  [[nodiscard]] DecodedRegion decode(const Region& region, std::int64_t least_height,
-                                     std::int64_t least_width);
+  // The pixels of `region` (whole numbers, within the image), and perhaps some around it, read only as far as
+  // the region reaches: those of decode(). Once only; throws Error like decode(), though a JPEG that is cut
+  // short after the region is not noticed.
+  [[nodiscard]] DecodedRegion decode(const Region& region);
+  // Likewise, for a region that will be scaled to `height` x `width`: a JPEG is decoded at a half, a quarter
+  // or an eighth of its size where the region then still has as many pixels, and its colours are not
+  // smoothed.
+  [[nodiscard]] DecodedRegion decode_for(const Region& region, std::int64_t height, std::int64_t width);
 
   // One file format. Private to the codecs.
   class Format;

@@ -1,0 +1,143 @@
+// secateur bench loader: images read, decoded, cropped and scaled a second, and the same in PyTorch in turns.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <thread>
+
+#include "secateur/bench/contest.h"
+#include "secateur/bench/peer.h"
+#include "secateur/commands.h"
+#include "secateur/core/error.h"
+#include "secateur/core/version.h"
+#include "secateur/data/loader.h"
+#include "secateur/io/files.h"
+#include "secateur/text.h"
+
+namespace secateur::app {
+namespace {
+
+using bench::Timing;
+using nlohmann::json;
+
+// Batches of a loader, one epoch after the other.
+class Loading {
+ public:
+  Loading(const data::ImageSet& set, const data::LoaderOptions& options, const LoaderBenchOptions& bench)
+      : loader_(data::make_loader(set, options)), batch_(std::min(bench.batch, set.size())), bench_(bench) {
+    pixels_.resize(static_cast<std::size_t>(batch_ * set.image_shape().count()));
+    labels_.resize(static_cast<std::size_t>(batch_));
+  }
+
+  double block() {
+    const auto start = std::chrono::steady_clock::now();
+    for (std::int64_t done = 0; done < bench_.batch * bench_.steps;) {
+      if (next_ + batch_ > loader_->size()) {
+        loader_->begin_epoch(++epoch_);
+        next_ = 0;
+      }
+      const std::int64_t count = std::min(batch_, bench_.batch * bench_.steps - done);
+      loader_->fill_pixels(next_, count, pixels_, labels_);
+      next_ += count;
+      done += count;
+    }
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+
+ private:
+  std::unique_ptr<data::PixelSource> loader_;
+  std::int64_t batch_;
+  const LoaderBenchOptions& bench_;
+  std::int64_t epoch_ = 0;
+  std::int64_t next_ = 0;
+  std::vector<std::uint8_t> pixels_;
+  std::vector<std::int32_t> labels_;
+};
+
+std::string start_peer(bench::Peer& peer, const data::ImageSet& set, const data::LoaderOptions& options,
+                       const LoaderBenchOptions& bench, std::int64_t threads) {
+  json files = json::array();
+  for (std::int64_t i = 0; i < set.size(); ++i) files.push_back(set.encoded()->name_of(set.full_index(i)));
+  const json specification{{"files", std::move(files)},
+                           {"size", set.image_shape().height},
+                           {"least_area", options.decoding.crop.least_area},
+                           {"batch", bench.batch},
+                           {"steps", bench.steps},
+                           {"threads", threads}};
+  // One thread in each of DataLoader's processes, as it asks for.
+  return json::parse(peer.start("pytorch_loader.py", specification.dump(), 1)).at("library");
+}
+
+}  // namespace
+
+int run_bench_loader(const RunOptions& options, const LoaderBenchOptions& bench) {
+  require(bench.batch >= 1 && bench.steps >= 1 && bench.blocks >= 1,
+          "--batch, --steps and --blocks are at least 1, got {}, {} and {}", bench.batch, bench.steps,
+          bench.blocks);
+  require(bench.against.empty() || bench.against == "pytorch", "--against knows pytorch, not '{}'",
+          bench.against);
+  const double load_before = bench::load_average();
+  const std::string started = bench::time_now();
+  const RunData data = open_data(options, std::nullopt);
+  const data::ImageSet& set = data.training;
+  require(bench.against.empty() || (set.encoded() != nullptr && options.data.name == "imagefolder"),
+          "--against pytorch reads files: it needs --data imagefolder, not {}", options.data.name);
+  data::LoaderOptions loading = data::training_options(options.run.seed);
+  loading.decoding = data.decoding;
+  const std::int64_t threads = loading.decoding.threads > 0
+                                   ? loading.decoding.threads
+                                   : std::max<std::int64_t>(1, std::thread::hardware_concurrency());
+  Loading own(set, loading, bench);
+  std::vector<bench::Turn> turns{{"secateur", [&] { return own.block(); }}};
+  std::optional<bench::Peer> peer;
+  std::string library;
+  if (!bench.against.empty()) {
+    library = start_peer(peer.emplace(bench.python), set, loading, bench, threads);
+    turns.push_back({"pytorch", [&] { return json::parse(peer->ask("{}")).at("seconds").get<double>(); }});
+  }
+  const std::vector<Timing> timings = bench::take_turns(turns, bench.blocks);
+  const auto images = static_cast<double>(bench.batch * bench.steps);
+  json report{{"schema", 1},
+              {"command", "bench loader"},
+              {"started", started},
+              {"machine",
+               {{"threads", threads}, {"load_before", load_before}, {"load_after", bench::load_average()}}},
+              {"build", {{"commit", build_info().commit}, {"compiler", build_info().compiler}}},
+              {"settings",
+               {{"data", options.data.name},
+                {"images", set.size()},
+                {"image_size", set.image_shape().height},
+                {"least_area", loading.decoding.crop.least_area},
+                {"batch", bench.batch},
+                {"steps_per_block", bench.steps},
+                {"blocks", bench.blocks}}},
+              {"images_per_second", images / timings[0].median()},
+              {"block_seconds", timings[0].seconds}};
+  fmt::print(
+      "{} images of {} to {}x{}, {} threads: {} blocks of {} images in turns, medians (least .. most)\n",
+      grouped(set.size()), options.data.name, set.image_shape().height, set.image_shape().width, threads,
+      bench.blocks, bench.batch * bench.steps);
+  std::vector<std::vector<std::string>> table{{"", "images/s", "spread"}};
+  for (const Timing& timing : timings) {
+    table.push_back({timing.name, fmt::format("{:.0f}", images / timing.median()),
+                     fmt::format("{:.0f} .. {:.0f}", images / timing.most(), images / timing.least())});
+  }
+  fmt::print("{}", table_text(table));
+  if (peer) {
+    const double ratio = timings[1].median() / timings[0].median();
+    report["peer"] = {{"library", library},
+                      {"images_per_second", images / timings[1].median()},
+                      {"block_seconds", timings[1].seconds},
+                      {"ratio", ratio}};
+    fmt::print("{:.2f} times the images/s of {}\n", ratio, library);
+  }
+  fmt::print("load average {:.2f} before, {:.2f} after\n", load_before, bench::load_average());
+  if (!bench.json.empty()) {
+    const std::string text = report.dump(2) + "\n";
+    write_file_atomically(bench.json, std::as_bytes(std::span(text)));
+  }
+  return 0;
+}
+
+}  // namespace secateur::app

@@ -1,0 +1,84 @@
+#include "secateur/data_words.h"
+
+#include <CLI/CLI.hpp>
+
+namespace secateur::app {
+
+DataWords::DataWords(CLI::App& app, RunOptions& options, Choose choose)
+    : options_(options), choose_(std::move(choose)) {
+  CLI::App& data = *app.add_subcommand("data", "Data sets: fetch, info, pack, verify");
+  data.require_subcommand(1);
+  add_fetch(data);
+  add_info(data);
+  add_pack(data);
+  add_verify(data);
+}
+
+OptionFlags& DataWords::flags_of(CLI::App& command) {
+  flags_.push_back(std::make_unique<OptionFlags>(command, options_, Sections{.data = true}));
+  return *flags_.back();
+}
+
+void DataWords::add_fetch(CLI::App& data) {
+  CLI::App& fetch = *data.add_subcommand("fetch", "Download, verify and unpack a data set");
+  fetch.add_option("name", name_, "cifar10 or cifar100")->required();
+  fetch.add_option("--data-dir", directory_, "Where to put it [data-sets]");
+  fetch.callback([this] { choose_([this] { return run_data_fetch(name_, directory_); }); });
+}
+
+void DataWords::add_info(CLI::App& data) {
+  CLI::App& info = *data.add_subcommand("info", "Show a data set's size, classes and statistics");
+  OptionFlags& flags = flags_of(info);
+  info.callback([this, &flags] {
+    choose_([this, &flags] {
+      flags.apply();
+      return run_data_info(options_);
+    });
+  });
+}
+
+void DataWords::add_pack(CLI::App& data) {
+  CLI::App& pack =
+      *data.add_subcommand("pack", "Pack a folder of images into one file; goes on where it stopped");
+  OptionFlags& flags = flags_of(pack);
+  pack.add_option("file", pack_.file, "The file to write")->required()->type_name("FILE");
+  pack.add_option("--size", pack_.size,
+                  "Shorter side that larger images are scaled to, 0: files as they are [0]");
+  pack.add_option("--quality", pack_.quality, "Of the JPEG of an image that was scaled, 1 to 100 [90]");
+  pack.add_flag("--raw", pack_.raw, "Store pixels instead of JPEG");
+  pack.callback([this, &flags] {
+    choose_([this, &flags] {
+      options_.data.name = "imagefolder";
+      flags.apply();
+      return run_data_pack(options_, pack_);
+    });
+  });
+}
+
+void DataWords::add_verify(CLI::App& data) {
+  CLI::App& verify = *data.add_subcommand("verify", "Read and decode every record of a packed file");
+  verify.add_option("file", pack_.file, "The packed file")->required()->type_name("FILE");
+  verify.callback([this] { choose_([this] { return run_data_verify(pack_.file); }); });
+}
+
+void DataWords::add_bench_loader(CLI::App& bench) {
+  CLI::App& command = *bench.add_subcommand(
+      "loader", "Time reading, decoding and cropping of training images, and the same in PyTorch");
+  OptionFlags& flags = flags_of(command);
+  LoaderBenchOptions& o = loader_bench_;
+  command.add_option("--batch", o.batch, "Images of a batch [64]");
+  command.add_option("--steps", o.steps, "Batches of a block [10]");
+  command.add_option("--blocks", o.blocks, "Blocks of each, in turns [5]");
+  command.add_option("--against", o.against,
+                     "pytorch: its DataLoader on the same files, size and processors");
+  command.add_option("--python", o.python, "The interpreter that has PyTorch [python3]");
+  command.add_option("--json", o.json, "Write every block")->type_name("FILE");
+  command.callback([this, &flags] {
+    choose_([this, &flags] {
+      flags.apply();
+      return run_bench_loader(options_, loader_bench_);
+    });
+  });
+}
+
+}  // namespace secateur::app
