@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <vector>
 
 #include "secateur/data/transforms.h"
@@ -75,16 +76,24 @@ void blend_rows(const std::uint8_t* first_row, std::int64_t stride, const std::i
   for (std::int64_t i = 0; i < count; ++i) blended[i] = static_cast<std::uint16_t>(sums[i] >> kShift);
 }
 
-// One pixel: four lanes side by side, the fourth for nothing.
+// The four lanes of a pixel in one register (GCC's and Clang's vectors): left to itself the compiler adds
+// them up in memory, five times as slowly.
+using FourShorts [[gnu::vector_size(8)]] = std::uint16_t;
+using FourInts [[gnu::vector_size(16)]] = std::int32_t;
+
+// One pixel from `columns` pixels side by side.
 void blend_columns(const std::uint16_t* first_pixel, const std::int32_t* weights, std::int64_t columns,
                    std::uint8_t* rgb) {
   constexpr int kShift = kWeightBits + kFractionBits;
-  std::int32_t sums[4] = {1 << (kShift - 1), 1 << (kShift - 1), 1 << (kShift - 1), 0};
+  constexpr std::int32_t kHalf = 1 << (kShift - 1);
+  FourInts sums{kHalf, kHalf, kHalf, 0};
   for (std::int64_t k = 0; k < columns; ++k) {
-#pragma omp simd
-    for (int c = 0; c < 4; ++c) sums[c] += weights[k] * first_pixel[k * 4 + c];
+    FourShorts pixel;
+    std::memcpy(&pixel, first_pixel + k * 4, sizeof pixel);
+    sums += __builtin_convertvector(pixel, FourInts) * weights[k];
   }
-  for (int c = 0; c < 3; ++c) rgb[c] = static_cast<std::uint8_t>(sums[c] >> kShift);
+  sums >>= kShift;
+  for (int c = 0; c < 3; ++c) rgb[c] = static_cast<std::uint8_t>(sums[c]);
 }
 
 }  // namespace
