@@ -5,7 +5,6 @@
 #include <dnnl.hpp>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "backend/cpu/cpu_kernels.h"
@@ -37,6 +36,29 @@ auto guarded(const std::string& layer, Work&& work) {
 Description described(const Dims& dims, Tag tag) { return {dims, dnnl::memory::data_type::f32, tag}; }
 
 dnnl::memory unbound(const Description& description) { return {description, engine(), DNNL_MEMORY_NONE}; }
+
+// A primitive's operands as the C interface takes them: the C++ one makes a list of them on every call.
+class Operands {
+ public:
+  void add(int argument, const dnnl::memory& memory) {
+    memories_.push_back(memory);
+    list_.push_back({argument, memory.get()});
+  }
+  void set(int argument, void* data) {
+    for (std::size_t i = 0; i < list_.size(); ++i) {
+      if (list_[i].arg == argument) memories_[i].set_data_handle(data);
+    }
+  }
+  void execute(const dnnl::primitive& primitive, const dnnl::stream& stream) const {
+    dnnl::error::wrap_c_api(
+        dnnl_primitive_execute(primitive.get(), stream.get(), static_cast<int>(list_.size()), list_.data()),
+        "a primitive could not be executed");
+  }
+
+ private:
+  std::vector<dnnl::memory> memories_;
+  std::vector<dnnl_exec_arg_t> list_;
+};
 
 // Parts of a workspace, one after the other.
 class WorkspaceLayout {
@@ -97,6 +119,8 @@ class Weights {
     if (users == preferred) return;
     offset_ = layout.take(preferred);
     reorder_ = to_user ? dnnl::reorder(preferred_, users_) : dnnl::reorder(users_, preferred_);
+    operands_.add(DNNL_ARG_FROM, to_user ? preferred_ : users_);
+    operands_.add(DNNL_ARG_TO, to_user ? users_ : preferred_);
   }
 
   [[nodiscard]] const dnnl::memory& memory() const { return preferred_; }
@@ -106,11 +130,9 @@ class Weights {
     users_.set_data_handle(weights);
     preferred_.set_data_handle(reorder_ ? static_cast<void*>(at(workspace, offset_)) : weights);
   }
-  void from_user(dnnl::stream& stream) {
-    if (reorder_) reorder_->execute(stream, users_, preferred_);
-  }
-  void to_user(dnnl::stream& stream) {
-    if (reorder_) reorder_->execute(stream, preferred_, users_);
+  // Between the user's layout and the primitive's, whichever way this was made for.
+  void convert(dnnl::stream& stream) {
+    if (reorder_) operands_.execute(*reorder_, stream);
   }
 
  private:
@@ -118,6 +140,7 @@ class Weights {
   dnnl::memory preferred_;
   std::int64_t offset_ = 0;
   std::optional<dnnl::reorder> reorder_;
+  Operands operands_;
 };
 
 // A primitive with its operands and its scratchpad in the workspace.
@@ -127,14 +150,14 @@ class Pass {
       : primitive_(description.get()),
         scratchpad_(unbound(description.query_md(dnnl::query::scratchpad_md))) {
     scratchpad_offset_ = layout.take(scratchpad_.get_desc());
-    arguments_.emplace(DNNL_ARG_SCRATCHPAD, scratchpad_);
+    operands_.add(DNNL_ARG_SCRATCHPAD, scratchpad_);
   }
 
-  void add(int argument, const dnnl::memory& memory) { arguments_.emplace(argument, memory); }
-  void set(int argument, float* data) { arguments_.at(argument).set_data_handle(data); }
+  void add(int argument, const dnnl::memory& memory) { operands_.add(argument, memory); }
+  void set(int argument, float* data) { operands_.set(argument, data); }
   void run(dnnl::stream& stream, void* workspace) {
     scratchpad_.set_data_handle(at(workspace, scratchpad_offset_));
-    primitive_.execute(stream, arguments_);
+    operands_.execute(primitive_, stream);
     stream.wait();
   }
 
@@ -142,7 +165,7 @@ class Pass {
   dnnl::primitive primitive_;
   dnnl::memory scratchpad_;
   std::int64_t scratchpad_offset_ = 0;
-  std::unordered_map<int, dnnl::memory> arguments_;
+  Operands operands_;
 };
 
 // What a filter op is to oneDNN. Backward descriptions are there when they are wanted.
@@ -184,7 +207,7 @@ class FilterKernel : public Kernel {
     guarded(layer_, [&] {
       Forward& f = *forward_;
       f.weights.bind(arguments.parameters[0].as<float>(), arguments.workspace);
-      f.weights.from_user(stream_);
+      f.weights.convert(stream_);
       f.pass.set(DNNL_ARG_SRC, f.input.read(arguments.inputs[0], arguments.workspace));
       f.pass.set(DNNL_ARG_DST, f.output.target(arguments.output, arguments.workspace));
       if (has_bias_) f.pass.set(DNNL_ARG_BIAS, arguments.parameters[1].as<float>());
@@ -258,7 +281,7 @@ class FilterKernel : public Kernel {
     b.pass.set(DNNL_ARG_DIFF_DST, output_gradient);
     if (has_bias_) b.pass.set(DNNL_ARG_DIFF_BIAS, arguments.parameter_gradients[1].as<float>());
     b.pass.run(stream_, arguments.workspace);
-    b.gradient.to_user(stream_);
+    b.gradient.convert(stream_);
     stream_.wait();
   }
 
@@ -266,7 +289,7 @@ class FilterKernel : public Kernel {
     BackwardData& b = *backward_data_;
     const Tensor& target = arguments.input_gradients[0];
     b.weights.bind(arguments.parameters[0].as<float>(), arguments.workspace);
-    b.weights.from_user(stream_);
+    b.weights.convert(stream_);
     b.pass.set(DNNL_ARG_DIFF_DST, output_gradient);
     b.pass.set(DNNL_ARG_DIFF_SRC, b.gradient.target(target, arguments.workspace));
     b.pass.run(stream_, arguments.workspace);
