@@ -9,6 +9,7 @@
 
 #include "backend/cpu/cpu_kernels.h"
 #include "backend/cpu/rows.h"
+#include "backend/cpu/weight_gradient.h"
 
 namespace secateur::cpu {
 namespace {
@@ -173,6 +174,7 @@ struct FilterPlan {
   Description source, destination, weights, bias;
   bool has_bias = false;
   std::optional<dnnl::primitive_desc_base> forward, backward_data, backward_weights;
+  std::optional<WeightGradient> own_backward_weights;  // in place of backward_weights
 };
 
 dnnl::primitive_attr user_scratchpad() {
@@ -188,7 +190,9 @@ class FilterKernel : public Kernel {
     guarded(layer_, [&] {
       forward_.emplace(setup, plan);
       memory_.forward_workspace = forward_->layout.bytes();
-      if (!plan.backward_data && !plan.backward_weights) return;
+      own_backward_weights_ = plan.own_backward_weights;
+      const bool weights_wanted = plan.backward_weights || own_backward_weights_;
+      if (!plan.backward_data && !weights_wanted) return;
       WorkspaceLayout shared;
       output_gradient_.emplace(setup.output, shared);
       // The two passes run one after the other and take the same memory.
@@ -196,8 +200,10 @@ class FilterKernel : public Kernel {
       WorkspaceLayout weights_layout = shared;
       if (plan.backward_data) backward_data_.emplace(setup, plan, data_layout);
       if (plan.backward_weights) backward_weights_.emplace(setup, plan, weights_layout);
-      memory_.backward_workspace = std::max(data_layout.bytes(), weights_layout.bytes());
-      memory_.backward_needs_inputs = plan.backward_weights.has_value();
+      memory_.backward_workspace =
+          std::max({data_layout.bytes(), weights_layout.bytes(),
+                    own_backward_weights_ ? own_backward_weights_->workspace_bytes() : 0});
+      memory_.backward_needs_inputs = weights_wanted;
     });
   }
 
@@ -218,9 +224,15 @@ class FilterKernel : public Kernel {
 
   void backward(const BackwardArguments& arguments) override {
     guarded(layer_, [&] {
+      if (own_backward_weights_) {  // before the workspace holds a copy of the gradient
+        own_backward_weights_->run(arguments.inputs[0], arguments.output_gradient,
+                                   arguments.parameter_gradients[0], arguments.workspace);
+      }
+      const bool data = backward_data_ && !arguments.input_gradients[0].empty();
+      if (!backward_weights_ && !data) return;
       float* gradient = output_gradient_->read(arguments.output_gradient, arguments.workspace);
       if (backward_weights_) weight_gradient(arguments, gradient);
-      if (backward_data_ && !arguments.input_gradients[0].empty()) input_gradient(arguments, gradient);
+      if (data) input_gradient(arguments, gradient);
     });
   }
 
@@ -304,6 +316,7 @@ class FilterKernel : public Kernel {
   std::optional<Activation> output_gradient_;
   std::optional<BackwardData> backward_data_;
   std::optional<BackwardWeights> backward_weights_;
+  std::optional<WeightGradient> own_backward_weights_;
 };
 
 dnnl::prop_kind forward_kind(const KernelSetup& setup) {
@@ -358,7 +371,13 @@ FilterPlan convolution_plan(const KernelSetup& setup) {
         dnnl::convolution_backward_data::primitive_desc(engine(), kDirect, plan.source, any, plan.destination,
                                                         strides, dilations, before, behind, forward, attr);
   }
-  if (setup.parameter_gradients_wanted) {
+  const WeightGradientProblem problem{
+      x[0], {x[1], x[2]}, {y[1], y[2]}, {w[1], w[2]}, {stride[0], stride[1]}, {padding[0], padding[1]},
+      x[3], y[3]};
+  if (setup.parameter_gradients_wanted && groups == 1 && dilation[0] == 1 && dilation[1] == 1 &&
+      !plan.has_bias && WeightGradient::takes(problem)) {
+    plan.own_backward_weights.emplace(problem);
+  } else if (setup.parameter_gradients_wanted) {
     dnnl::convolution_backward_weights::primitive_desc backward(engine(), kDirect, plan.source, any, bias,
                                                                 plan.destination, strides, dilations, before,
                                                                 behind, forward, attr);
