@@ -265,6 +265,7 @@ class CommandLine {
     });
     data_.add_bench_loader(command);
     add_bench_train(command);
+    add_bench_infer(command);
   }
 
   void add_bench_train(CLI::App& bench) {
@@ -285,6 +286,29 @@ class CommandLine {
       action_ = [this, &flags] {
         flags.apply();
         return run_bench_train(options_, train_bench_);
+      };
+    });
+  }
+
+  void add_bench_infer(CLI::App& bench) {
+    CLI::App& command = *bench.add_subcommand(
+        "infer", "Time inference, before and after pruning, and the same in ONNX Runtime");
+    OptionFlags& flags = flags_of(command, {.model = true});
+    InferBenchOptions& o = infer_bench_;
+    command.add_option("--weights", o.weights, "Stored networks; the others are compared with the first")
+        ->type_name("FILE");
+    command.add_option("--batch", o.batches, "Images at once [1 128]");
+    command.add_option("--round-to", o.round_to, "Cut the first network too, with widths rounded to these");
+    command.add_option("--budget", o.budget, "Part of the multiply-adds that such a cut leaves [0.5]");
+    command.add_option("--blocks", o.blocks, "Blocks of each, in turns [7]");
+    command.add_option("--seconds", o.seconds, "Of a block, at least [0.2]");
+    command.add_option("--against", o.against, "onnxruntime: the same networks, exported for it");
+    command.add_option("--python", o.python, "The interpreter that has ONNX Runtime [python3]");
+    command.add_option("--json", o.json, "Write every block")->type_name("FILE");
+    command.callback([this, &flags] {
+      action_ = [this, &flags] {
+        flags.apply();
+        return run_bench_infer(options_, infer_bench_);
       };
     });
   }
@@ -350,6 +374,7 @@ class CommandLine {
   bench::BenchOptions bench_;
   ScoreBenchOptions score_bench_;
   TrainBenchOptions train_bench_;
+  InferBenchOptions infer_bench_;
   std::string precision_ = "fp32";
   SelftestArguments selftest_;
   SensitivityArguments sensitivity_;

@@ -7,26 +7,43 @@
 #include "secateur/core/host_values.h"
 
 namespace secateur {
-BatchMetrics read_metrics(Program& program, Stream& stream, std::int64_t samples) {
+namespace {
+
+// The stored rows of a tensor that is a buffer of its own.
+void read_rows(const Tensor& tensor, Stream& stream, std::vector<std::byte>& bytes) {
+  bytes.resize(static_cast<std::size_t>(tensor.stored_bytes()));
+  stream.copy_to_host(bytes.data(), tensor.data, tensor.stored_bytes());
+}
+
+}  // namespace
+
+BatchMetrics MetricsReader::read(Program& program, Stream& stream, std::int64_t samples) {
   const Tensor logits = program.logits();
+  const Tensor losses = program.losses();
   const Tensor labels = program.labels();
-  const std::vector<double> scores = read_values(logits, stream);
-  const std::vector<double> losses = read_values(program.losses(), stream);
-  std::vector<std::int32_t> targets(static_cast<std::size_t>(labels.count()));
-  stream.copy_to_host(targets.data(), labels.data, labels.stored_bytes());
+  read_rows(logits, stream, logits_);
+  read_rows(losses, stream, losses_);
+  labels_.resize(static_cast<std::size_t>(labels.count()));
+  stream.copy_to_host(labels_.data(), labels.data, labels.stored_bytes());
 
   BatchMetrics metrics;
   const std::int64_t classes = logits.channels();
+  const std::int64_t element = size_of(logits.dtype);
   for (std::int64_t n = 0; n < samples; ++n) {
-    const double loss = losses[static_cast<std::size_t>(n)];
+    const double loss =
+        decode_element(losses.dtype, losses_.data() + n * losses.leading * size_of(losses.dtype));
     metrics.finite = metrics.finite && std::isfinite(loss);
     metrics.loss_sum += loss;
-    const std::int32_t target = targets[static_cast<std::size_t>(n)];
+    const std::int32_t target = labels_[static_cast<std::size_t>(n)];
     if (target < 0) continue;
-    const double* row = scores.data() + n * classes;
+    const std::byte* row = logits_.data() + n * logits.leading * element;
+    const double right = decode_element(logits.dtype, row + target * element);
     // Counted as "not below", so that a NaN anywhere is never called right.
     std::int64_t not_below = 0;
-    for (std::int64_t k = 0; k < classes; ++k) not_below += (k != target && !(row[k] < row[target])) ? 1 : 0;
+    for (std::int64_t k = 0; k < classes; ++k) {
+      const bool below = decode_element(logits.dtype, row + k * element) < right;
+      not_below += (k != target && !below) ? 1 : 0;
+    }
     metrics.top1 += not_below == 0 ? 1 : 0;
     metrics.top5 += not_below < 5 ? 1 : 0;
   }
@@ -62,7 +79,7 @@ Evaluation Evaluator::run(BatchSource& source) {
     const std::int64_t count = std::min(program_->batch(), result.samples - first);
     source.fill(first, count, stream_, images, labels);
     program_->forward({});
-    const BatchMetrics metrics = read_metrics(*program_, stream_, count);
+    const BatchMetrics metrics = metrics_.read(*program_, stream_, count);
     result.loss += metrics.loss_sum;
     top1 += metrics.top1;
     top5 += metrics.top5;

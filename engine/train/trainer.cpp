@@ -85,7 +85,7 @@ BatchMetrics Trainer::train_step(Program& program, std::int64_t first, std::int6
   source_.fill(first, count, stream_, program.images(), program.labels());
   clock.add_to(times_.input);
   program.forward(state);
-  const BatchMetrics metrics = read_metrics(program, stream_, count);
+  const BatchMetrics metrics = metrics_.read(program, stream_, count);
   require(metrics.finite,
           "the loss is not finite at step {} (epoch {}, learning rate {}): a smaller rate or a warm-up "
           "usually helps",

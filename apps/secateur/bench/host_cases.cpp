@@ -7,6 +7,7 @@
 
 #include "secateur/backend/primitives.h"
 #include "secateur/bench/host_array.h"
+#include "secateur/bench/host_twin_cases.h"
 #include "secateur/bench/layers.h"
 #include "secateur/bench/onednn_runners.h"
 #include "secateur/bench/op_runner.h"
@@ -344,7 +345,9 @@ std::vector<Case> host_cases(const BenchOptions& options) {
   for (const NetworkLayers& network : networks()) {
     const std::int64_t batch = options.batch > 0 ? options.batch : network.batch;
     add_network_cases(cases, network, batch);
+    add_augment_case(cases, network, batch);
     for (const ConvLayer& layer : distinct_maps(network)) {
+      add_moments_case(cases, fmt::format("{}/{}", network.name, layer.name), batch, layer);
       add_map_cases(cases, fmt::format("{}/{}", network.name, layer.name),
                     {batch, layer.side, layer.channels});
     }

@@ -1,11 +1,16 @@
 #include "secateur/bench/network.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "secateur/core/error.h"
 #include "secateur/export/weights.h"
+#include "secateur/graph/channel_space.h"
 #include "secateur/graph/cost.h"
 #include "secateur/models/models.h"
 #include "secateur/models/weight_names.h"
+#include "secateur/prune/pruning_plan.h"
+#include "secateur/prune/scope.h"
 
 namespace secateur::bench {
 
@@ -35,6 +40,51 @@ double step_floor(const Work& image, std::int64_t images, const Ceilings& ceilin
   const double operations = std::max(ceilings.fma_per_second, ceilings.tensor_per_second);
   return static_cast<double>(images) *
          std::max(image.bytes / ceilings.bytes_per_second(), image.operations / operations);
+}
+
+double inference_floor(const Graph& graph, std::int64_t images, std::int64_t element_bytes,
+                       const Ceilings& ceilings) {
+  const double rate = std::max(ceilings.fma_per_second, ceilings.tensor_per_second);
+  double seconds = 0;
+  for (const NodeCost& node : cost_of(graph).nodes) {
+    if (node.macs == 0) continue;
+    const auto elements = [&](NodeId id) { return graph.shape(id).positions() * graph.shape(id).channels; };
+    const std::int64_t maps = images * (elements(graph.node(node.node).inputs[0]) + elements(node.node));
+    const auto bytes = static_cast<double>((maps + node.parameters) * element_bytes);
+    const auto operations = 2.0 * static_cast<double>(node.macs * images);
+    seconds += std::max(bytes / ceilings.bytes_per_second(), operations / rate);
+  }
+  return seconds;
+}
+
+Graph uniformly_pruned(const Graph& graph, double budget, std::int64_t granule) {
+  const ChannelSpaces spaces(graph);
+  const std::vector<std::int64_t> prunable = prunable_spaces(graph, spaces, PruneScope::all, {});
+  const auto allowed = static_cast<double>(cost_of(graph).macs) * budget;
+  const auto cut = [&](double keep) {
+    std::vector<std::int64_t> widths;
+    for (const ChannelSpace& space : spaces.spaces()) widths.push_back(space.width);
+    for (const std::int64_t index : prunable) {
+      std::int64_t& width = widths[static_cast<std::size_t>(index)];
+      const std::int64_t granules =
+          std::llround(keep * static_cast<double>(width) / static_cast<double>(granule));
+      width = std::min(width, std::max<std::int64_t>(granules, 1) * granule);
+    }
+    return graph_with_widths(graph, spaces, widths);
+  };
+  const auto fits = [&](const Graph& candidate) {
+    return static_cast<double>(cost_of(candidate).macs) <= allowed;
+  };
+  double low = 0;
+  double high = 1;
+  require(fits(cut(low)), "widths of at least {} channels leave more than {} of the multiply-adds", granule,
+          budget);
+  constexpr int kHalvings = 20;
+  for (int i = 0; i < kHalvings; ++i) {
+    const double middle = (low + high) / 2;
+    (fits(cut(middle)) ? low : high) = middle;
+  }
+  return cut(low);
 }
 
 void write_network(const std::filesystem::path& path, const Model& model, Stream& stream) {

@@ -22,6 +22,17 @@ namespace secateur::bench {
 // Seconds for `images` of them that the ceilings allow.
 [[nodiscard]] double step_floor(const Work& image, std::int64_t images, const Ceilings& ceilings);
 
+// Seconds that the ceilings allow for an inference, layer by layer: each convolution and linear layer reads
+// its input and its weights once, writes its output once, and multiplies; the slower of moving and computing
+// counts.
+[[nodiscard]] double inference_floor(const Graph& graph, std::int64_t images, std::int64_t element_bytes,
+                                     const Ceilings& ceilings);
+
+// The graph with all prunable channels cut at one rate, widths rounded to the nearest multiple of `granule`
+// (one granule at least, never past the width there is), so that its multiply-adds come to at most `budget`
+// of what they were, as close as one rate allows. Throws Error where even the narrowest network costs more.
+[[nodiscard]] Graph uniformly_pruned(const Graph& graph, double budget, std::int64_t granule);
+
 // The network as a file that another framework rebuilds (load_safetensors.py).
 void write_network(const std::filesystem::path& path, const Model& model, Stream& stream);
 

@@ -149,4 +149,48 @@ void gather(float* out, const float* in, const std::int64_t* rows, std::int64_t 
   }
 }
 
+void channel_moments(float* mean, float* squares, float* smallest, float* largest, const float* maps,
+                     std::int64_t images, std::int64_t positions, std::int64_t channels) {
+  for (std::int64_t n = 0; n < images; ++n) {
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const float* map = maps + n * positions * channels + c;
+      double sum = 0;
+      float low = map[0];
+      float high = map[0];
+      for (std::int64_t t = 0; t < positions; ++t) {
+        const float value = map[t * channels];
+        sum += value;
+        low = std::min(low, value);
+        high = std::max(high, value);
+      }
+      const double average = sum / static_cast<double>(positions);
+      double centred = 0;
+      for (std::int64_t t = 0; t < positions; ++t) {
+        const double d = map[t * channels] - average;
+        centred += d * d;
+      }
+      const std::int64_t i = n * channels + c;
+      mean[i] = static_cast<float>(average);
+      squares[i] = static_cast<float>(centred);
+      smallest[i] = low;
+      largest[i] = high;
+    }
+  }
+}
+
+void augment(float* out, const std::uint8_t* image, std::int64_t side, std::int64_t padding, std::int64_t dy,
+             std::int64_t dx, bool flipped, float mean, float inverse_deviation) {
+  for (std::int64_t h = 0; h < side; ++h) {
+    for (std::int64_t w = 0; w < side; ++w) {
+      const std::int64_t y = h + dy - padding;
+      const std::int64_t x = (flipped ? side - 1 - w : w) + dx - padding;
+      const bool inside = y >= 0 && y < side && x >= 0 && x < side;
+      for (std::int64_t c = 0; c < 3; ++c) {
+        const float pixel = inside ? static_cast<float>(image[(y * side + x) * 3 + c]) : 0.0F;
+        out[(h * side + w) * 3 + c] = (pixel / 255 - mean) * inverse_deviation;
+      }
+    }
+  }
+}
+
 }  // namespace secateur::bench::plain

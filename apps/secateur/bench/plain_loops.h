@@ -37,4 +37,13 @@ void max_pool(float* y, const float* x, std::int64_t images, std::int64_t side, 
 void gather(float* out, const float* in, const std::int64_t* rows, std::int64_t num_rows, std::int64_t middle,
             std::int64_t in_columns, const std::int64_t* columns, std::int64_t num_columns);
 
+// Mean, centred squares, smallest and largest of each image and channel, one map after the other.
+void channel_moments(float* mean, float* squares, float* smallest, float* largest, const float* maps,
+                     std::int64_t images, std::int64_t positions, std::int64_t channels);
+
+// One image: out(h, w) = (padded(dy + h, dx + (flipped ? side - 1 - w : w)) / 255 - mean) *
+// inverse_deviation, three channels, square.
+void augment(float* out, const std::uint8_t* image, std::int64_t side, std::int64_t padding, std::int64_t dy,
+             std::int64_t dx, bool flipped, float mean, float inverse_deviation);
+
 }  // namespace secateur::bench::plain

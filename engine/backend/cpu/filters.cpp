@@ -5,11 +5,11 @@
 #include <dnnl.hpp>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "backend/cpu/cpu_kernels.h"
 #include "backend/cpu/rows.h"
+#include "backend/cpu/weight_gradient.h"
 
 namespace secateur::cpu {
 namespace {
@@ -37,6 +37,29 @@ auto guarded(const std::string& layer, Work&& work) {
 Description described(const Dims& dims, Tag tag) { return {dims, dnnl::memory::data_type::f32, tag}; }
 
 dnnl::memory unbound(const Description& description) { return {description, engine(), DNNL_MEMORY_NONE}; }
+
+// A primitive's operands as the C interface takes them: the C++ one makes a list of them on every call.
+class Operands {
+ public:
+  void add(int argument, const dnnl::memory& memory) {
+    memories_.push_back(memory);
+    list_.push_back({argument, memory.get()});
+  }
+  void set(int argument, void* data) {
+    for (std::size_t i = 0; i < list_.size(); ++i) {
+      if (list_[i].arg == argument) memories_[i].set_data_handle(data);
+    }
+  }
+  void execute(const dnnl::primitive& primitive, const dnnl::stream& stream) const {
+    dnnl::error::wrap_c_api(
+        dnnl_primitive_execute(primitive.get(), stream.get(), static_cast<int>(list_.size()), list_.data()),
+        "a primitive could not be executed");
+  }
+
+ private:
+  std::vector<dnnl::memory> memories_;
+  std::vector<dnnl_exec_arg_t> list_;
+};
 
 // Parts of a workspace, one after the other.
 class WorkspaceLayout {
@@ -97,6 +120,8 @@ class Weights {
     if (users == preferred) return;
     offset_ = layout.take(preferred);
     reorder_ = to_user ? dnnl::reorder(preferred_, users_) : dnnl::reorder(users_, preferred_);
+    operands_.add(DNNL_ARG_FROM, to_user ? preferred_ : users_);
+    operands_.add(DNNL_ARG_TO, to_user ? users_ : preferred_);
   }
 
   [[nodiscard]] const dnnl::memory& memory() const { return preferred_; }
@@ -106,11 +131,9 @@ class Weights {
     users_.set_data_handle(weights);
     preferred_.set_data_handle(reorder_ ? static_cast<void*>(at(workspace, offset_)) : weights);
   }
-  void from_user(dnnl::stream& stream) {
-    if (reorder_) reorder_->execute(stream, users_, preferred_);
-  }
-  void to_user(dnnl::stream& stream) {
-    if (reorder_) reorder_->execute(stream, preferred_, users_);
+  // Between the user's layout and the primitive's, whichever way this was made for.
+  void convert(dnnl::stream& stream) {
+    if (reorder_) operands_.execute(*reorder_, stream);
   }
 
  private:
@@ -118,6 +141,7 @@ class Weights {
   dnnl::memory preferred_;
   std::int64_t offset_ = 0;
   std::optional<dnnl::reorder> reorder_;
+  Operands operands_;
 };
 
 // A primitive with its operands and its scratchpad in the workspace.
@@ -127,14 +151,14 @@ class Pass {
       : primitive_(description.get()),
         scratchpad_(unbound(description.query_md(dnnl::query::scratchpad_md))) {
     scratchpad_offset_ = layout.take(scratchpad_.get_desc());
-    arguments_.emplace(DNNL_ARG_SCRATCHPAD, scratchpad_);
+    operands_.add(DNNL_ARG_SCRATCHPAD, scratchpad_);
   }
 
-  void add(int argument, const dnnl::memory& memory) { arguments_.emplace(argument, memory); }
-  void set(int argument, float* data) { arguments_.at(argument).set_data_handle(data); }
+  void add(int argument, const dnnl::memory& memory) { operands_.add(argument, memory); }
+  void set(int argument, float* data) { operands_.set(argument, data); }
   void run(dnnl::stream& stream, void* workspace) {
     scratchpad_.set_data_handle(at(workspace, scratchpad_offset_));
-    primitive_.execute(stream, arguments_);
+    operands_.execute(primitive_, stream);
     stream.wait();
   }
 
@@ -142,7 +166,7 @@ class Pass {
   dnnl::primitive primitive_;
   dnnl::memory scratchpad_;
   std::int64_t scratchpad_offset_ = 0;
-  std::unordered_map<int, dnnl::memory> arguments_;
+  Operands operands_;
 };
 
 // What a filter op is to oneDNN. Backward descriptions are there when they are wanted.
@@ -150,6 +174,7 @@ struct FilterPlan {
   Description source, destination, weights, bias;
   bool has_bias = false;
   std::optional<dnnl::primitive_desc_base> forward, backward_data, backward_weights;
+  std::optional<WeightGradient> own_backward_weights;  // in place of backward_weights
 };
 
 dnnl::primitive_attr user_scratchpad() {
@@ -165,7 +190,9 @@ class FilterKernel : public Kernel {
     guarded(layer_, [&] {
       forward_.emplace(setup, plan);
       memory_.forward_workspace = forward_->layout.bytes();
-      if (!plan.backward_data && !plan.backward_weights) return;
+      own_backward_weights_ = plan.own_backward_weights;
+      const bool weights_wanted = plan.backward_weights || own_backward_weights_;
+      if (!plan.backward_data && !weights_wanted) return;
       WorkspaceLayout shared;
       output_gradient_.emplace(setup.output, shared);
       // The two passes run one after the other and take the same memory.
@@ -173,8 +200,10 @@ class FilterKernel : public Kernel {
       WorkspaceLayout weights_layout = shared;
       if (plan.backward_data) backward_data_.emplace(setup, plan, data_layout);
       if (plan.backward_weights) backward_weights_.emplace(setup, plan, weights_layout);
-      memory_.backward_workspace = std::max(data_layout.bytes(), weights_layout.bytes());
-      memory_.backward_needs_inputs = plan.backward_weights.has_value();
+      memory_.backward_workspace =
+          std::max({data_layout.bytes(), weights_layout.bytes(),
+                    own_backward_weights_ ? own_backward_weights_->workspace_bytes() : 0});
+      memory_.backward_needs_inputs = weights_wanted;
     });
   }
 
@@ -184,7 +213,7 @@ class FilterKernel : public Kernel {
     guarded(layer_, [&] {
       Forward& f = *forward_;
       f.weights.bind(arguments.parameters[0].as<float>(), arguments.workspace);
-      f.weights.from_user(stream_);
+      f.weights.convert(stream_);
       f.pass.set(DNNL_ARG_SRC, f.input.read(arguments.inputs[0], arguments.workspace));
       f.pass.set(DNNL_ARG_DST, f.output.target(arguments.output, arguments.workspace));
       if (has_bias_) f.pass.set(DNNL_ARG_BIAS, arguments.parameters[1].as<float>());
@@ -195,9 +224,15 @@ class FilterKernel : public Kernel {
 
   void backward(const BackwardArguments& arguments) override {
     guarded(layer_, [&] {
+      if (own_backward_weights_) {  // before the workspace holds a copy of the gradient
+        own_backward_weights_->run(arguments.inputs[0], arguments.output_gradient,
+                                   arguments.parameter_gradients[0], arguments.workspace);
+      }
+      const bool data = backward_data_ && !arguments.input_gradients[0].empty();
+      if (!backward_weights_ && !data) return;
       float* gradient = output_gradient_->read(arguments.output_gradient, arguments.workspace);
       if (backward_weights_) weight_gradient(arguments, gradient);
-      if (backward_data_ && !arguments.input_gradients[0].empty()) input_gradient(arguments, gradient);
+      if (data) input_gradient(arguments, gradient);
     });
   }
 
@@ -258,7 +293,7 @@ class FilterKernel : public Kernel {
     b.pass.set(DNNL_ARG_DIFF_DST, output_gradient);
     if (has_bias_) b.pass.set(DNNL_ARG_DIFF_BIAS, arguments.parameter_gradients[1].as<float>());
     b.pass.run(stream_, arguments.workspace);
-    b.gradient.to_user(stream_);
+    b.gradient.convert(stream_);
     stream_.wait();
   }
 
@@ -266,7 +301,7 @@ class FilterKernel : public Kernel {
     BackwardData& b = *backward_data_;
     const Tensor& target = arguments.input_gradients[0];
     b.weights.bind(arguments.parameters[0].as<float>(), arguments.workspace);
-    b.weights.from_user(stream_);
+    b.weights.convert(stream_);
     b.pass.set(DNNL_ARG_DIFF_DST, output_gradient);
     b.pass.set(DNNL_ARG_DIFF_SRC, b.gradient.target(target, arguments.workspace));
     b.pass.run(stream_, arguments.workspace);
@@ -281,6 +316,7 @@ class FilterKernel : public Kernel {
   std::optional<Activation> output_gradient_;
   std::optional<BackwardData> backward_data_;
   std::optional<BackwardWeights> backward_weights_;
+  std::optional<WeightGradient> own_backward_weights_;
 };
 
 dnnl::prop_kind forward_kind(const KernelSetup& setup) {
@@ -335,7 +371,13 @@ FilterPlan convolution_plan(const KernelSetup& setup) {
         dnnl::convolution_backward_data::primitive_desc(engine(), kDirect, plan.source, any, plan.destination,
                                                         strides, dilations, before, behind, forward, attr);
   }
-  if (setup.parameter_gradients_wanted) {
+  const WeightGradientProblem problem{
+      x[0], {x[1], x[2]}, {y[1], y[2]}, {w[1], w[2]}, {stride[0], stride[1]}, {padding[0], padding[1]},
+      x[3], y[3]};
+  if (setup.parameter_gradients_wanted && groups == 1 && dilation[0] == 1 && dilation[1] == 1 &&
+      !plan.has_bias && WeightGradient::takes(problem)) {
+    plan.own_backward_weights.emplace(problem);
+  } else if (setup.parameter_gradients_wanted) {
     dnnl::convolution_backward_weights::primitive_desc backward(engine(), kDirect, plan.source, any, bias,
                                                                 plan.destination, strides, dilations, before,
                                                                 behind, forward, attr);

@@ -1,6 +1,8 @@
 // Redundancy of feature maps: sums of correlations between the channels of an image. One image a thread; its
 // maps are read from memory once and stay in the cache for the passes that follow. The contributions of the
 // images are added in their order.
+#include <omp.h>
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -20,24 +22,38 @@ std::int64_t padded(std::int64_t channels) {
 // What a thread needs for one image; `width` channels, padded with channels that count as constant.
 struct ImageScratch {
   std::int64_t width;
-  std::vector<double> mean, scale, low, high, row_sum;
-  std::vector<double> standardized;  // [positions, width], for pairs only
+  double *mean, *scale, *low, *high, *row_sum;
+  double* standardized;  // [positions, width], for pairs only
 
-  ImageScratch(std::int64_t channels, std::int64_t positions, bool pairs)
-      : width(padded(channels)), mean(size()), scale(size()), low(size()), high(size()), row_sum(size()) {
-    if (pairs) standardized.resize(static_cast<std::size_t>(positions * width));
+  static std::int64_t doubles(std::int64_t channels, std::int64_t positions, bool pairs) {
+    return padded(channels) * (5 + (pairs ? positions : 0));
   }
-  [[nodiscard]] std::size_t size() const { return static_cast<std::size_t>(width); }
+  // In `memory` of that many doubles.
+  ImageScratch(std::int64_t channels, double* memory)
+      : width(padded(channels)),
+        mean(memory),
+        scale(mean + width),
+        low(scale + width),
+        high(low + width),
+        row_sum(high + width),
+        standardized(row_sum + width) {}
 };
+
+// Memory that the calling thread keeps: a scoring pass takes the same again and again.
+double* kept_memory(std::int64_t doubles) {
+  thread_local std::vector<double> memory;
+  if (static_cast<std::int64_t>(memory.size()) < doubles) memory.resize(static_cast<std::size_t>(doubles));
+  return memory.data();
+}
 
 // mean and scale = 1 / length of the centred map; 0 where the map is constant, which constant[c] then counts.
 template <class T>
 void describe(const T* maps, std::int64_t positions, std::int64_t channels, std::int64_t leading,
               ImageScratch& scratch, double* constant) {
-  double* mean = scratch.mean.data();
-  double* scale = scratch.scale.data();
-  double* low = scratch.low.data();
-  double* high = scratch.high.data();
+  double* mean = scratch.mean;
+  double* scale = scratch.scale;
+  double* low = scratch.low;
+  double* high = scratch.high;
   for (std::int64_t c = 0; c < channels; ++c) {
     low[c] = high[c] = static_cast<double>(maps[c]);
     mean[c] = scale[c] = 0;
@@ -72,9 +88,9 @@ void describe(const T* maps, std::int64_t positions, std::int64_t channels, std:
 template <class T>
 void signed_sums(const T* maps, std::int64_t positions, std::int64_t channels, std::int64_t leading,
                  ImageScratch& scratch, const double* constant, double* result) {
-  const double* mean = scratch.mean.data();
-  const double* scale = scratch.scale.data();
-  double* dot = scratch.row_sum.data();
+  const double* mean = scratch.mean;
+  const double* scale = scratch.scale;
+  double* dot = scratch.row_sum;
   std::fill_n(dot, channels, 0.0);
   for (std::int64_t t = 0; t < positions; ++t) {
     const T* row = maps + t * leading;
@@ -92,7 +108,7 @@ void signed_sums(const T* maps, std::int64_t positions, std::int64_t channels, s
 void pair_tile(CorrelationKind kind, const ImageScratch& scratch, std::int64_t positions, std::int64_t first,
                std::int64_t second, bool both_sides, double* sums) {
   double rho[kRowTile][kColumnTile] = {};
-  const double* z = scratch.standardized.data();
+  const double* z = scratch.standardized;
   for (std::int64_t t = 0; t < positions; ++t, z += scratch.width) {
     for (std::int64_t i = 0; i < kRowTile; ++i) {
 #pragma omp simd
@@ -115,15 +131,14 @@ void pair_sums(CorrelationKind kind, const T* maps, std::int64_t positions, std:
                std::int64_t leading, ImageScratch& scratch, double* result) {
   for (std::int64_t t = 0; t < positions; ++t) {
     const T* row = maps + t * leading;
-    double* z = scratch.standardized.data() + t * scratch.width;
+    double* z = scratch.standardized + t * scratch.width;
     for (std::int64_t c = 0; c < channels; ++c) {
-      z[c] = (static_cast<double>(row[c]) - scratch.mean[static_cast<std::size_t>(c)]) *
-             scratch.scale[static_cast<std::size_t>(c)];
+      z[c] = (static_cast<double>(row[c]) - scratch.mean[c]) * scratch.scale[c];
     }
     std::fill(z + channels, z + scratch.width, 0.0);
   }
-  std::fill(scratch.row_sum.begin(), scratch.row_sum.end(), 0.0);
-  double* sums = scratch.row_sum.data();
+  std::fill_n(scratch.row_sum, scratch.width, 0.0);
+  double* sums = scratch.row_sum;
   for (std::int64_t second = 0; second < scratch.width; second += kColumnTile) {
     for (std::int64_t first = 0; first < second + kColumnTile; first += kRowTile) {
       pair_tile(kind, scratch, positions, first, second, first < second, sums);
@@ -138,15 +153,17 @@ void accumulate(CorrelationKind kind, const Tensor& maps, std::int64_t images, c
   const std::int64_t channels = maps.channels();
   const auto* data = maps.as<T>();
   const bool pairs = kind != CorrelationKind::signed_mean;
-  // For every image the redundancy of its channels, then which of them are constant.
-  std::vector<double> contributions(static_cast<std::size_t>(images * 2 * channels));
+  // For every image the redundancy of its channels, then which of them are constant; then each thread's own.
+  const std::int64_t own = ImageScratch::doubles(channels, positions, pairs);
+  double* contributions = kept_memory(images * 2 * channels + omp_get_max_threads() * own);
+  double* scratches = contributions + images * 2 * channels;
 #pragma omp parallel
   {
-    ImageScratch scratch(channels, positions, pairs);
+    ImageScratch scratch(channels, scratches + omp_get_thread_num() * own);
 #pragma omp for schedule(static)
     for (std::int64_t n = 0; n < images; ++n) {
       const T* image = data + n * positions * maps.leading;
-      double* redundancy = contributions.data() + n * 2 * channels;
+      double* redundancy = contributions + n * 2 * channels;
       double* constant = redundancy + channels;
       describe(image, positions, channels, maps.leading, scratch, constant);
       if (pairs) {
@@ -157,7 +174,7 @@ void accumulate(CorrelationKind kind, const Tensor& maps, std::int64_t images, c
     }
   }
   for (std::int64_t n = 0; n < images; ++n) {
-    const double* redundancy = contributions.data() + n * 2 * channels;
+    const double* redundancy = contributions + n * 2 * channels;
     for (std::int64_t c = 0; c < channels; ++c) {
       sums.redundancy_sum[c] += redundancy[c];
       sums.constant_images[c] += redundancy[channels + c];

@@ -1,8 +1,10 @@
 // Accuracy and loss of a model over a set.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "secateur/runtime/program.h"
 #include "secateur/train/batch_source.h"
@@ -23,9 +25,19 @@ struct BatchMetrics {
   std::int64_t top5 = 0;
   bool finite = true;
 };
-// Reads logits, losses and labels of a program that has just run. A tie with the label's score counts against
-// it, so that a network whose outputs are all equal is not called right.
-[[nodiscard]] BatchMetrics read_metrics(Program& program, Stream& stream, std::int64_t samples);
+// Reads logits, losses and labels of a program that has just run, into memory that it keeps from batch to
+// batch.
+class MetricsReader {
+ public:
+  // A tie with the label's score counts against it, so that a network whose outputs are all equal is not
+  // called right.
+  [[nodiscard]] BatchMetrics read(Program& program, Stream& stream, std::int64_t samples);
+
+ private:
+  std::vector<std::byte> logits_;
+  std::vector<std::byte> losses_;
+  std::vector<std::int32_t> labels_;
+};
 
 class Evaluator {
  public:
@@ -38,6 +50,7 @@ class Evaluator {
   Arena& arena_;
   Stream& stream_;
   std::int64_t batch_;
+  MetricsReader metrics_;
   Precision precision_;
   std::unique_ptr<Program> program_;
   std::int64_t generation_ = -1;

@@ -116,6 +116,7 @@ class Trainer {
   std::int64_t generation_ = -1;
   std::int64_t epoch_ = 0;
   std::int64_t step_ = 0;
+  MetricsReader metrics_;
   bool timed_ = false;
   StepTimes times_;
 };
