@@ -46,6 +46,12 @@ std::vector<Point> compare_points(const app::RunOptions& base, Scale scale) {
   add("HRank, uniform rates", "hrank", "uniform");
   add("map entropy (from a description), uniform rates", "entropy", "uniform");
   add("capped L1 (from a description), uniform rates", "capped_l1", "uniform");
+  add("group norm (DepGraph), global", "group_norm", "global");
+  add("SNIP, global", "snip", "global");
+  add("OBD with the empirical Fisher, global", "obd", "global");
+  add("CorrNet (from a description), uniform rates", "corrnet", "uniform");
+  add("PRF (from a description), uniform rates", "prf", "uniform");
+  add("HBFP without its regulariser, uniform rates", "hbfp", "uniform");
   return points;
 }
 

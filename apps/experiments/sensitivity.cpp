@@ -49,6 +49,17 @@ std::vector<std::string> tolerated_rates(const SensitivityTable& table, double t
   return rates;
 }
 
+std::vector<std::string> contributions(const SensitivityTable& table) {
+  std::vector<std::string> entries;
+  for (const LayerSensitivity& layer : table.layers) {
+    for (std::size_t f = 0; f < table.fractions.size(); ++f) {
+      entries.push_back(
+          fmt::format("{}={}@{}", layer.layer, table.fractions[f], table.whole - layer.top1[f]));
+    }
+  }
+  return entries;
+}
+
 }  // namespace secateur::experiments
 
 namespace secateur::app {
@@ -108,6 +119,10 @@ int run_sensitivity(const RunOptions& options, const SensitivityArguments& argum
              table_of(table));
   write_text(out / "sensitivity.json", to_json(table, arguments).dump(2) + "\n");
   fmt::print("\nmeasured: {}\n", (out / "sensitivity.json").string());
+  Recipe curves;
+  curves.set("prune.rate-policy", std::string("cie"));
+  curves.set("prune.rate-table", contributions(table));
+  write_text(out / "cie.toml", curves.to_toml());
   if (rates.empty()) {
     fmt::print("no layer stays within {} of that when any of these fractions goes: no rates are written\n",
                percent(arguments.tolerance));

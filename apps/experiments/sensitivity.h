@@ -32,6 +32,9 @@ struct SensitivityTable {
 // network's; layers that tolerate none are left out.
 [[nodiscard]] std::vector<std::string> tolerated_rates(const SensitivityTable& table, double tolerance);
 
+// "LAYER=RATE@LOSS" for each layer and fraction, for the rate policy `cie`: what of top-1 is lost.
+[[nodiscard]] std::vector<std::string> contributions(const SensitivityTable& table);
+
 }  // namespace secateur::experiments
 
 namespace secateur::app {
@@ -43,7 +46,7 @@ struct SensitivityArguments {
   std::int64_t images = 0;  // validation images to measure on, 0 for all
 };
 // Measures, and leaves sensitivity.json and rates.toml (a recipe for `secateur prune`) in the run's folder,
-// where an interrupted measurement goes on.
+// where an interrupted measurement goes on; cie.toml is the same for the policy `cie`.
 int run_sensitivity(const RunOptions& options, const SensitivityArguments& arguments);
 
 }  // namespace secateur::app

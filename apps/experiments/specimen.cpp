@@ -31,7 +31,8 @@ Specimen::Specimen(const app::RunOptions& options, const std::filesystem::path& 
 }
 
 std::vector<SpaceScores> Specimen::score(const std::string& criterion, double alpha, double beta) {
-  const auto scorer_of = make_criterion(criterion, {.reduction = options_.prune.producer_reduction});
+  const auto scorer_of = make_criterion(
+      criterion, {.reduction = options_.prune.producer_reduction, .quirks = options_.prune.quirks});
   const Graph& net = loaded_.model.graph();
   const ChannelSpaces spaces(net);
   const std::vector<std::int64_t> prunable =

@@ -32,6 +32,8 @@ void describe(PruneOptions& o, Visitor& v) {
   v("prune.producer-reduction", o.producer_reduction,
     "How scores of several layers that share channels become one");
   v("prune.selection", o.selection, "once, or greedy: survivors are scored anew after each removal");
+  v("prune.quirks", o.quirks,
+    "Where authors' code parts from their text: intended (text) or official (code)");
   v("prune.scope", o.scope, "all channels, or only the inner ones of residual blocks");
   v("prune.keep", o.keep, "Layers (globs) that are never pruned");
   v("prune.width-mode", o.width.mode, "How rates add up over rounds; target meets a budget");

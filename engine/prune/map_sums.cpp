@@ -106,11 +106,8 @@ Tensor MapSums::members_of(const TapView& view, const Tensor& maps) {
 void MapSums::add(Program& program, std::int64_t images) {
   for (const TapView& view : views_) {
     const Tensor maps = program.tap(view.program_tap);
-    if (needs_.redundancy) {
-      const Tensor members = members_of(view, maps);
-      add_redundancy(view, members, images);
-      if (pairwise_) add_pairwise(view, members, images);
-    }
+    if (needs_.redundancy) add_redundancy(view, members_of(view, maps), images);
+    if (pairwise_) add_pairwise(view, members_of(view, maps), images);
     if (needs_.activations) add_activations(view, members_of(view, maps), images);
     if (needs_.map_ranks || needs_.map_entropies) add_measures(view, members_of(view, maps), images);
     if (needs_.gradients) add_taylor(view, maps, program.tap_gradient(view.program_tap), images);

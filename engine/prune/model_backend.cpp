@@ -21,7 +21,8 @@ ModelPruningBackend::ModelPruningBackend(PruningParts parts, const PruneOptions&
                             .precision = parts.trainer.options().precision,
                             .taps = options.taps,
                             .redundancy = options.redundancy}),
-      criterion_(make_criterion(options.criterion, {.reduction = options.producer_reduction})),
+      criterion_(make_criterion(options.criterion,
+                                {.reduction = options.producer_reduction, .quirks = options.quirks})),
       base_cost_(network_cost(parts.base != nullptr ? *parts.base : parts.model.graph())) {}
 
 const ModelPruningBackend::View& ModelPruningBackend::view() {
@@ -51,8 +52,9 @@ std::vector<SpaceScores> ModelPruningBackend::spaces() {
 
 std::vector<SpaceScores> ModelPruningBackend::score(const CriterionContext& context) {
   const bool greedy = options_.selection == SelectionMode::greedy;
-  const auto statistics =
+  auto statistics =
       scorer_.measure(view().prunable, criterion_->needs(), greedy, parts_.sample, context.round);
+  if (criterion_->needs().norm_history) norms_.fill(*view().spaces, statistics);
   std::vector<SpaceScores> result;
   for (const SpaceStatistics& space : statistics) {
     result.push_back(scored_space(space, options_.selection,
@@ -62,7 +64,9 @@ std::vector<SpaceScores> ModelPruningBackend::score(const CriterionContext& cont
 }
 
 EpochReport ModelPruningBackend::train_epoch(const LrPhase& phase, std::int64_t phase_epoch) {
-  return parts_.trainer.run_epoch(phase, phase_epoch, parts_.observer);
+  EpochReport report = parts_.trainer.run_epoch(phase, phase_epoch, parts_.observer);
+  if (criterion_->needs().norm_history) norms_.record(parts_.model, *view().spaces, parts_.stream);
+  return report;
 }
 
 Evaluation ModelPruningBackend::evaluate() { return parts_.evaluator.run(parts_.steering); }
@@ -71,6 +75,7 @@ void ModelPruningBackend::apply(const PruningPlan& plan) {
   if (plan.empty()) return;
   parts_.arena.clear();  // what it holds is worthless afterwards, and the removal needs memory
   apply_plan(parts_.model, plan, parts_.stream);
+  norms_.clear();
 }
 
 StateTree ModelPruningBackend::snapshot() {
@@ -82,7 +87,12 @@ StateTree ModelPruningBackend::snapshot() {
 void ModelPruningBackend::rollback(const StateTree& snapshot) {
   parts_.arena.clear();
   parts_.model = Model::load(StateReader(snapshot), parts_.model.device(), parts_.stream);
+  norms_.clear();
 }
+
+void ModelPruningBackend::save(StateWriter writer) const { norms_.save(writer.scope("norm_history")); }
+
+void ModelPruningBackend::restore(const StateReader& reader) { norms_.restore(reader.scope("norm_history")); }
 
 NetworkCost ModelPruningBackend::cost() { return network_cost(parts_.model.graph()); }
 

@@ -51,7 +51,8 @@ void check(const PruneOptions& o) {
           option_name(o.width.rounding));
   require(o.max_space_rate > 0 && o.max_space_rate <= 1, "max_space_rate lies in (0, 1], got {}",
           o.max_space_rate);
-  [[maybe_unused]] const auto criterion = make_criterion(o.criterion, {.reduction = o.producer_reduction});
+  [[maybe_unused]] const auto criterion =
+      make_criterion(o.criterion, {.reduction = o.producer_reduction, .quirks = o.quirks});
   [[maybe_unused]] const auto policy = make_rate_policy(o.rate_policy, rate_policy_options(o));
 }
 

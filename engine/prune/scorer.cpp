@@ -4,7 +4,9 @@
 #include <cmath>
 #include <memory>
 
+#include "prune/coupled.h"
 #include "prune/map_sums.h"
+#include "prune/weight_gradients.h"
 #include "secateur/backend/primitives.h"
 #include "secateur/core/error.h"
 #include "secateur/prune/taps.h"
@@ -49,6 +51,12 @@ TapList list_taps(const Graph& graph, const ChannelSpaces& spaces,
   return list;
 }
 
+bool reads_maps(const CriterionNeeds& n) {
+  return n.redundancy || n.pairwise || n.gradients || n.activations || n.map_ranks || n.map_entropies;
+}
+
+bool differentiates_weights(const CriterionNeeds& n) { return n.weight_gradients || n.weight_fisher; }
+
 }  // namespace
 
 Scorer::Scorer(Model& model, Arena& arena, Stream& stream, ScorerOptions options)
@@ -73,10 +81,11 @@ std::vector<SpaceStatistics> Scorer::measure(std::span<const std::int64_t> space
     }
   }
   if (needs.filter_norms) measure_filters(all, statistics);
-  if (needs.filters) read_filters(all, statistics);
+  if (needs.filters || differentiates_weights(needs)) read_filters(all, statistics);
+  if (needs.coupled) measure_coupled(model_, stream_, all, statistics);
   if (needs.norm_scales) measure_norm_scales(all, statistics);
-  if (needs.redundancy || needs.gradients || needs.activations || needs.map_ranks || needs.map_entropies) {
-    measure_maps(all, needs, pairwise && needs.redundancy, sample, round, statistics);
+  if (reads_maps(needs) || differentiates_weights(needs)) {
+    measure_maps(all, needs, needs.pairwise || (pairwise && needs.redundancy), sample, round, statistics);
   }
   return statistics;
 }
@@ -148,15 +157,19 @@ void Scorer::measure_maps(const ChannelSpaces& spaces, CriterionNeeds needs, boo
                           BatchSource& sample, std::int64_t round, std::vector<SpaceStatistics>& statistics) {
   require(sample.size() >= 1, "there are no images to score with");
   const std::int64_t images = std::min(options_.images, sample.size());
-  const std::int64_t batch = std::min(options_.batch, images);
-  TapList taps = list_taps(model_.graph(), spaces, statistics, options_.taps);
+  // A batch's gradient is a sum over its images, which their squares cannot be had from.
+  const std::int64_t batch = needs.weight_fisher ? 1 : std::min(options_.batch, images);
+  const bool backward = needs.gradients || differentiates_weights(needs);
+  TapList taps;
+  if (reads_maps(needs)) taps = list_taps(model_.graph(), spaces, statistics, options_.taps);
   MapSums sums(model_.device(), stream_, options_, needs, pairwise, std::move(taps.views), statistics);
+  WeightGradientSums weight_sums(model_, stream_, spaces, needs, statistics);
 
   const auto program_of = [&](std::int64_t size) {
     return std::make_unique<Program>(
         model_, arena_, stream_,
         ProgramOptions{.batch = size,
-                       .mode = needs.gradients ? ProgramMode::score_gradients : ProgramMode::score,
+                       .mode = backward ? ProgramMode::score_gradients : ProgramMode::score,
                        .precision = options_.precision,
                        .with_loss = true,
                        .taps = taps.nodes});
@@ -170,10 +183,12 @@ void Scorer::measure_maps(const ChannelSpaces& spaces, CriterionNeeds needs, boo
     const StepState state{.samples = count};
     sample.fill(first, count, stream_, program->images(), program->labels());
     program->forward(state);
-    if (needs.gradients) program->backward(state);
+    if (backward) program->backward(state);
     sums.add(*program, count);
+    weight_sums.add(count);
   }
   sums.finish(images, statistics);
+  weight_sums.finish(images, statistics);
 }
 
 }  // namespace secateur

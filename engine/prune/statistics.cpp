@@ -26,18 +26,33 @@ std::vector<double> picked_rows(const std::vector<double>& values, std::int64_t 
   return result;
 }
 
+std::vector<double> picked_pairs(const std::vector<double>& values, std::int64_t width,
+                                 const std::vector<std::int64_t>& members) {
+  std::vector<double> result;
+  if (values.empty()) return result;
+  for (const std::int64_t a : members) {
+    for (const std::int64_t b : members) result.push_back(values[static_cast<std::size_t>(a * width + b)]);
+  }
+  return result;
+}
+
 }  // namespace
 
 SpaceStatistics restricted(const SpaceStatistics& all, const std::vector<std::int64_t>& members) {
   SpaceStatistics part = all;
-  part.pairwise.clear();
+  part.pairwise = picked_pairs(all.pairwise, all.width, members);
   part.width = static_cast<std::int64_t>(members.size());
   for (FilterStatistics& producer : part.producers) {
     producer.l1 = picked(producer.l1, members);
     producer.l2 = picked(producer.l2, members);
     producer.weights = picked_rows(producer.weights, producer.weights_per_filter, members);
+    producer.gradients = picked_rows(producer.gradients, producer.weights_per_filter, members);
+    producer.squared_gradients =
+        picked_rows(producer.squared_gradients, producer.weights_per_filter, members);
+    for (std::vector<double>& norms : producer.l1_history) norms = picked(norms, members);
   }
   for (std::vector<double>& scales : part.norm_scales) scales = picked(scales, members);
+  for (CoupledStatistics& coupled : part.coupled) coupled.squares = picked(coupled.squares, members);
   part.constant_images = picked(all.constant_images, members);
   part.taylor = picked(all.taylor, members);
   part.zero_fraction = picked(all.zero_fraction, members);

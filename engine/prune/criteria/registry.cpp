@@ -31,6 +31,18 @@ struct Registry {
       {{"activation", "mean of a map"}, make_activation_criterion},
       {{"hrank", "rank of a map as a matrix"}, make_hrank_criterion},
       {{"entropy", "entropy of a map's values (from a description)"}, make_entropy_criterion},
+      {{"group_norm", "squared weights of all that a channel touches (DepGraph); for the rate policy global"},
+       make_group_norm_criterion},
+      {{"snip", "sum of |weight * gradient| over a filter; for the rate policy global"}, make_snip_criterion},
+      {{"obd", "second-order change of the loss by the empirical Fisher; for the rate policy global"},
+       make_obd_criterion},
+      {{"corrnet", "pairs of most correlated maps, one of each goes (from a description)"},
+       make_corrnet_criterion},
+      {{"prf", "clusters of filters by angle, thinned from the least important (from a description)"},
+       make_prf_criterion},
+      {{"hbfp",
+        "pairs of filters whose norms ran alike over the epochs, one of each goes (from a description)"},
+       make_hbfp_criterion},
       {{"random", "uniform random numbers, the control"}, make_random_criterion},
   };
 };

@@ -14,6 +14,7 @@ namespace secateur {
 [[nodiscard]] std::unique_ptr<RatePolicy> make_global_policy(const RatePolicyOptions& options);
 [[nodiscard]] std::unique_ptr<RatePolicy> make_fixed_policy(const RatePolicyOptions& options);
 [[nodiscard]] std::unique_ptr<RatePolicy> make_sensitivity_policy(const RatePolicyOptions& options);
+[[nodiscard]] std::unique_ptr<RatePolicy> make_cie_policy(const RatePolicyOptions& options);
 
 // 1 - l / (2 L) for the space at `index` = l - 1 of `count` = L.
 [[nodiscard]] inline double depth_factor(std::size_t index, std::size_t count) {

@@ -23,6 +23,8 @@ struct Registry {
       {{"global", "one threshold over all layers"}, make_global_policy},
       {{"fixed", "given for each layer"}, make_fixed_policy},
       {{"sensitivity", "in proportion to what each layer tolerates"}, make_sensitivity_policy},
+      {{"cie", "largest rates whose losses, layer by layer, stay within one tolerance (from a description)"},
+       make_cie_policy},
   };
 };
 

@@ -25,6 +25,11 @@ struct CriterionNeeds {
   bool activations = false;  // zeros and means of the maps
   bool map_ranks = false;    // ranks of the maps as matrices
   bool map_entropies = false;
+  bool coupled = false;           // squares of all that a channel touches
+  bool weight_gradients = false;  // of the mean loss over the sample, beside the weights themselves
+  bool weight_fisher = false;     // mean squares of each image's gradients: one image at a time
+  bool pairwise = false;          // the correlation of every pair of maps
+  bool norm_history = false;      // sums of |w| after each epoch since the last removal
 };
 
 // What changes from round to round.
@@ -37,6 +42,7 @@ struct CriterionContext {
 
 struct CriterionOptions {
   ProducerReduction reduction = ProducerReduction::mean;
+  QuirkMode quirks = QuirkMode::intended;
 };
 
 class Criterion {

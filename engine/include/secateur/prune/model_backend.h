@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "secateur/graph/cost.h"
+#include "secateur/prune/norm_history.h"
 #include "secateur/prune/prune_options.h"
 #include "secateur/prune/pruning_backend.h"
 #include "secateur/prune/scorer.h"
@@ -39,6 +40,8 @@ class ModelPruningBackend final : public PruningBackend {
   void apply(const PruningPlan& plan) override;
   [[nodiscard]] StateTree snapshot() override;
   void rollback(const StateTree& snapshot) override;
+  void save(StateWriter writer) const override;
+  void restore(const StateReader& reader) override;
   [[nodiscard]] NetworkCost cost() override;
   [[nodiscard]] NetworkCost cost_with(const std::vector<std::int64_t>& widths) override;
   [[nodiscard]] NetworkCost base_cost() override { return base_cost_; }
@@ -59,6 +62,7 @@ class ModelPruningBackend final : public PruningBackend {
   Scorer scorer_;
   std::unique_ptr<Criterion> criterion_;
   NetworkCost base_cost_;
+  NormHistory norms_;  // empty where the criterion does not ask for it
   View view_;
 };
 

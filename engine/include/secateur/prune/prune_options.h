@@ -30,6 +30,8 @@ enum class WidthMode : std::uint8_t { per_round, cumulative, target };
 enum class Rounding : std::uint8_t { carry, ceil, strict };
 // greedy: the survivors of a space are scored anew after each removal.
 enum class SelectionMode : std::uint8_t { once, greedy };
+// Where an author's code parts from the author's text: what the text says, or what the code does.
+enum class QuirkMode : std::uint8_t { intended, official };
 enum class BudgetMeasure : std::uint8_t { flops, params };
 
 // dynamic: the schedule of Eq. 15 with the feedback of Eq. 17. constant: fixed weights without feedback.
@@ -84,6 +86,11 @@ template <>
 struct EnumNames<SelectionMode> {
   static constexpr std::array<std::pair<SelectionMode, std::string_view>, 2> kTable{
       {{SelectionMode::once, "once"}, {SelectionMode::greedy, "greedy"}}};
+};
+template <>
+struct EnumNames<QuirkMode> {
+  static constexpr std::array<std::pair<QuirkMode, std::string_view>, 2> kTable{
+      {{QuirkMode::intended, "intended"}, {QuirkMode::official, "official"}}};
 };
 template <>
 struct EnumNames<BudgetMeasure> {
@@ -171,6 +178,7 @@ struct PruneOptions {
   CorrelationKind redundancy = CorrelationKind::signed_mean;
   ProducerReduction producer_reduction = ProducerReduction::mean;
   SelectionMode selection = SelectionMode::once;
+  QuirkMode quirks = QuirkMode::intended;
   PruneScope scope = PruneScope::all;
   std::vector<std::string> keep;  // globs (* and ?) of spaces and producers that are never pruned
 

@@ -40,6 +40,10 @@ class PruningBackend {
   [[nodiscard]] virtual StateTree snapshot() = 0;
   virtual void rollback(const StateTree& snapshot) = 0;
 
+  // What the backend gathers between removals, beside the network and the trainer: part of the loop's state.
+  virtual void save(StateWriter /*writer*/) const {}
+  virtual void restore(const StateReader& /*reader*/) {}
+
   [[nodiscard]] virtual NetworkCost cost() = 0;
   // With these widths of the prunable spaces, in their order.
   [[nodiscard]] virtual NetworkCost cost_with(const std::vector<std::int64_t>& widths) = 0;

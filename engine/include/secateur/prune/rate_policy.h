@@ -57,6 +57,10 @@ class RatePolicy {
 //   sensitivity  in proportion to the table (what each space tolerates alone), so that psi of all channels
 //   go, but
 //                none of it beyond its entry
+//   cie          from several "GLOB=RATE@LOSS" a space (what it loses alone at each rate): the least
+//   tolerance
+//                at which the largest rates within it remove psi of all channels; all that the table allows
+//                where none does
 using RatePolicyFactory = std::function<std::unique_ptr<RatePolicy>(const RatePolicyOptions&)>;
 
 // Throws Error that lists the policies.

@@ -31,8 +31,8 @@ class Scorer {
 
   // Statistics of the listed spaces of the model as it is now. The sample is the first N images of epoch
   // `round` of the source: one that shuffles without augmenting draws a new sample without replacement each
-  // round. Weights alone are read without any image. `pairwise`: the correlation of every pair too, computed
-  // on the host (slow, C x C a space).
+  // round. Weights alone are read without any image. `pairwise`: with the redundancy the correlation of every
+  // pair too, computed on the host (slow, C x C a space).
   [[nodiscard]] std::vector<SpaceStatistics> measure(std::span<const std::int64_t> spaces,
                                                      CriterionNeeds needs, bool pairwise, BatchSource& sample,
                                                      std::int64_t round);

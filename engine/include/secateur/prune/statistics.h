@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "secateur/graph/op.h"
+
 namespace secateur {
 
 // One producer's filters, in the order of the members.
@@ -14,7 +16,21 @@ struct FilterStatistics {
   std::int64_t weights_per_filter = 0;  // Cin * kH * kW with Cin as it is now
   std::vector<double> l1;               // sum |w|; divided by weights_per_filter it is Eq. 2
   std::vector<double> l2;               // sqrt(sum w^2)
-  std::vector<double> weights;          // members x weights_per_filter; only where they were asked for
+  std::vector<double> weights = {};     // members x weights_per_filter; only where they were asked for
+  // As `weights`: gradients of the mean loss over the sample, and the mean over the images of the squares of
+  // the gradients of each one's loss (the diagonal of the empirical Fisher matrix).
+  std::vector<double> gradients = {};
+  std::vector<double> squared_gradients = {};
+  std::vector<std::vector<double>> l1_history = {};  // l1 after each epoch since the last removal
+};
+
+// One parameter that the channels of a space touch, seen from one side: as rows of the node whose output they
+// are (filters, batch norm, biases), or as columns of a node that reads them.
+struct CoupledStatistics {
+  std::string parameter;
+  ParameterKind kind = ParameterKind::weight;
+  bool reads = false;           // columns
+  std::vector<double> squares;  // sum w^2 over what a channel touches here
 };
 
 struct SpaceStatistics {
@@ -25,6 +41,7 @@ struct SpaceStatistics {
 
   std::vector<FilterStatistics> producers;
   std::vector<std::vector<double>> norm_scales;  // |gamma| of each normalisation after a producer
+  std::vector<CoupledStatistics> coupled;
 
   std::int64_t images = 0;
   std::int64_t taps = 0;
@@ -43,7 +60,7 @@ struct SpaceStatistics {
 };
 
 // The statistics of the members that remain when others are gone: redundancy is taken over the survivors
-// alone (needs `pairwise`, which the result does not carry).
+// alone (needs `pairwise`).
 [[nodiscard]] SpaceStatistics restricted(const SpaceStatistics& all,
                                          const std::vector<std::int64_t>& members);
 
