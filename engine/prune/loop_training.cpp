@@ -79,6 +79,7 @@ void PruningLoop::save(StateWriter w) const {
   w.set("step_widths", widths);
   tracker_.save(w.scope("widths"));
   controller_.save(w.scope("controller"));
+  backend_.save_hook(w.scope("hook"));
   w.set("has_snapshot", s_.snapshot.has_value());
   if (s_.snapshot) copy_in(*s_.snapshot, w.scope("snapshot"));
 }
@@ -113,6 +114,7 @@ void PruningLoop::restore(const StateReader& r) {
   if (r.get<bool>("has_snapshot")) s.snapshot = copy_out(r.scope("snapshot"));
   tracker_.restore(r.scope("widths"));
   controller_.restore(r.scope("controller"));
+  backend_.restore_hook(r.scope("hook"));
   s_ = std::move(s);
 }
 

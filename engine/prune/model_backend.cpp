@@ -4,6 +4,7 @@
 #include "secateur/prune/scope.h"
 #include "secateur/prune/selection.h"
 #include "secateur/prune/surgeon.h"
+#include "secateur/prune/train_hooks.h"
 
 namespace secateur {
 
@@ -22,6 +23,7 @@ ModelPruningBackend::ModelPruningBackend(PruningParts parts, const PruneOptions&
                             .taps = options.taps,
                             .redundancy = options.redundancy}),
       criterion_(make_criterion(options.criterion, {.reduction = options.producer_reduction})),
+      hook_(make_train_hook(options)),
       base_cost_(network_cost(parts.base != nullptr ? *parts.base : parts.model.graph())) {}
 
 const ModelPruningBackend::View& ModelPruningBackend::view() {
@@ -65,6 +67,21 @@ EpochReport ModelPruningBackend::train_epoch(const LrPhase& phase, std::int64_t 
   return parts_.trainer.run_epoch(phase, phase_epoch, parts_.observer);
 }
 
+EpochReport ModelPruningBackend::train_for_removal(const LrPhase& phase, std::int64_t phase_epoch,
+                                                   const HookPlace& place) {
+  if (hook_ == nullptr) return train_epoch(phase, phase_epoch);
+  return parts_.trainer.run_epoch(phase, phase_epoch, parts_.observer, *hook_, place);
+}
+
+// A writer is a handle. NOLINTNEXTLINE(performance-unnecessary-value-param)
+void ModelPruningBackend::save_hook(StateWriter writer) const {
+  if (hook_ != nullptr) hook_->save(writer);
+}
+
+void ModelPruningBackend::restore_hook(const StateReader& reader) {
+  if (hook_ != nullptr) hook_->restore(reader);
+}
+
 Evaluation ModelPruningBackend::evaluate() { return parts_.evaluator.run(parts_.steering); }
 
 void ModelPruningBackend::apply(const PruningPlan& plan) {
@@ -72,6 +89,10 @@ void ModelPruningBackend::apply(const PruningPlan& plan) {
   parts_.arena.clear();  // what it holds is worthless afterwards, and the removal needs memory
   apply_plan(parts_.model, plan, parts_.stream);
 }
+
+void ModelPruningBackend::zero(const PruningPlan& plan) { zero_filters(parts_.model, plan, parts_.stream); }
+
+void ModelPruningBackend::reinitialize() { parts_.model.initialize(options_.seed, parts_.stream); }
 
 StateTree ModelPruningBackend::snapshot() {
   StateTree tree;

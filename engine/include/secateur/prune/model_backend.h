@@ -35,8 +35,14 @@ class ModelPruningBackend final : public PruningBackend {
   [[nodiscard]] std::vector<SpaceScores> spaces() override;
   [[nodiscard]] std::vector<SpaceScores> score(const CriterionContext& context) override;
   EpochReport train_epoch(const LrPhase& phase, std::int64_t phase_epoch) override;
+  EpochReport train_for_removal(const LrPhase& phase, std::int64_t phase_epoch,
+                                const HookPlace& place) override;
+  void save_hook(StateWriter writer) const override;
+  void restore_hook(const StateReader& reader) override;
   [[nodiscard]] Evaluation evaluate() override;
   void apply(const PruningPlan& plan) override;
+  void zero(const PruningPlan& plan) override;
+  void reinitialize() override;
   [[nodiscard]] StateTree snapshot() override;
   void rollback(const StateTree& snapshot) override;
   [[nodiscard]] NetworkCost cost() override;
@@ -58,6 +64,7 @@ class ModelPruningBackend final : public PruningBackend {
   PruneOptions options_;
   Scorer scorer_;
   std::unique_ptr<Criterion> criterion_;
+  std::unique_ptr<TrainHook> hook_;  // null where the options name none
   NetworkCost base_cost_;
   View view_;
 };
