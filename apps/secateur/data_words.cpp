@@ -61,24 +61,4 @@ void DataWords::add_verify(CLI::App& data) {
   verify.callback([this] { choose_([this] { return run_data_verify(pack_.file); }); });
 }
 
-void DataWords::add_bench_loader(CLI::App& bench) {
-  CLI::App& command = *bench.add_subcommand(
-      "loader", "Time reading, decoding and cropping of training images, and the same in PyTorch");
-  OptionFlags& flags = flags_of(command);
-  LoaderBenchOptions& o = loader_bench_;
-  command.add_option("--batch", o.batch, "Images of a batch [64]");
-  command.add_option("--steps", o.steps, "Batches of a block [10]");
-  command.add_option("--blocks", o.blocks, "Blocks of each, in turns [5]");
-  command.add_option("--against", o.against,
-                     "pytorch: its DataLoader on the same files, size and processors");
-  command.add_option("--python", o.python, "The interpreter that has PyTorch [python3]");
-  command.add_option("--json", o.json, "Write every block")->type_name("FILE");
-  command.callback([this, &flags] {
-    choose_([this, &flags] {
-      flags.apply();
-      return run_bench_loader(options_, loader_bench_);
-    });
-  });
-}
-
 }  // namespace secateur::app

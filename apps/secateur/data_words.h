@@ -1,4 +1,4 @@
-// Command lines of data (fetch, info, pack, verify) and bench loader.
+// Command lines of data (fetch, info, pack, verify).
 #pragma once
 
 #include <functional>
@@ -21,7 +21,6 @@ class DataWords {
   using Choose = std::function<void(std::function<int()>)>;
   // Adds the word data. `app` and `options` must outlive this object.
   DataWords(CLI::App& app, RunOptions& options, Choose choose);
-  void add_bench_loader(CLI::App& bench);
 
  private:
   void add_fetch(CLI::App& data);
@@ -36,7 +35,6 @@ class DataWords {
   std::string name_;
   std::filesystem::path directory_ = "data-sets";
   PackArguments pack_;
-  LoaderBenchOptions loader_bench_;
 };
 
 }  // namespace secateur::app

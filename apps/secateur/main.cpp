@@ -6,6 +6,7 @@
 
 #include "experiments/command.h"
 #include "experiments/sensitivity.h"
+#include "secateur/bench_words.h"
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
 #include "secateur/core/log.h"
@@ -38,7 +39,8 @@ class CommandLine {
   CommandLine()
       : app_(kDescription, "secateur"),
         interchange_(app_, options_, [this](std::function<int()> action) { action_ = std::move(action); }),
-        data_(app_, options_, [this](std::function<int()> action) { action_ = std::move(action); }) {
+        data_(app_, options_, [this](std::function<int()> action) { action_ = std::move(action); }),
+        bench_(app_, options_, [this](std::function<int()> action) { action_ = std::move(action); }) {
     app_.require_subcommand(1);
     add_demo();
     add_train();
@@ -48,7 +50,6 @@ class CommandLine {
     add_run();
     add_sensitivity();
     add_report();
-    add_bench();
     add_plan();
     add_doctor();
     add_selftest();
@@ -230,89 +231,6 @@ class CommandLine {
     });
   }
 
-  void add_bench() {
-    CLI::App& command = word("bench", "Measure: kernels, score, loader, train, infer");
-    command.require_subcommand(1);
-    CLI::App& kernels = *command.add_subcommand(
-        "kernels", "Time each kernel on the layers of real networks, against the machine's ceilings");
-    kernels.add_option("--kernel", bench_.kernel, "Only kernels of this name; * and ? stand for any letters");
-    kernels.add_option("--shape", bench_.shape, "Only these shapes, as in 'resnet56/layer1' or 'vgg16/*'");
-    kernels.add_option("--device", bench_.device, "auto, cpu or cuda [auto]");
-    kernels.add_option("--precision", precision_, "fp32, fp16 or bf16 [fp32]");
-    kernels.add_option("--batch", bench_.batch, "Images [128, and 32 of 224x224]");
-    kernels.add_option("--seconds", bench_.seconds, "For each implementation on each shape [0.3]");
-    kernels.add_option("--json", bench_.json, "Write every run, with machine, build and ceilings")
-        ->type_name("FILE");
-    kernels.add_option("--svg", bench_.svg, "Write the roofline")->type_name("FILE");
-    kernels.callback([this] {
-      action_ = [this] {
-        bench_.precision = precision_from_name(precision_);
-        return run_bench_kernels(bench_);
-      };
-    });
-    CLI::App& score = *command.add_subcommand(
-        "score", "Time a scoring pass over all channels of a network against a forward pass");
-    OptionFlags& flags = flags_of(score, {.model = true});
-    score.add_option("--images", score_bench_.images, "Images that are scored on [32]");
-    score.add_option("--batch", score_bench_.batch, "Images at once [32]");
-    score.add_option("--runs", score_bench_.runs, "Runs of each, in turns [5]");
-    score.add_option("--json", score_bench_.json, "Write every run")->type_name("FILE");
-    score.callback([this, &flags] {
-      action_ = [this, &flags] {
-        flags.apply();
-        return run_bench_score(options_, score_bench_);
-      };
-    });
-    data_.add_bench_loader(command);
-    add_bench_train(command);
-    add_bench_infer(command);
-  }
-
-  void add_bench_train(CLI::App& bench) {
-    CLI::App& command =
-        *bench.add_subcommand("train", "Time training steps in their parts, and the same steps in PyTorch");
-    OptionFlags& flags = flags_of(command, {.model = true});
-    TrainBenchOptions& o = train_bench_;
-    command.add_option("--weights", o.weights, "A stored network, pruned perhaps")->type_name("FILE");
-    command.add_option("--batch", o.batch, "Images of a step [128]");
-    command.add_option("--steps", o.steps, "Steps of a block [10]");
-    command.add_option("--blocks", o.blocks, "Blocks of each, in turns [5]");
-    command.add_option("--input", o.input,
-                       "augmented: shuffled, cropped, mirrored, normalised; fixed: one batch [augmented]");
-    command.add_option("--against", o.against, "pytorch: the same network, batch, precision and input path");
-    command.add_option("--python", o.python, "The interpreter that has PyTorch [python3]");
-    command.add_option("--json", o.json, "Write every block")->type_name("FILE");
-    command.callback([this, &flags] {
-      action_ = [this, &flags] {
-        flags.apply();
-        return run_bench_train(options_, train_bench_);
-      };
-    });
-  }
-
-  void add_bench_infer(CLI::App& bench) {
-    CLI::App& command = *bench.add_subcommand(
-        "infer", "Time inference, before and after pruning, and the same in ONNX Runtime");
-    OptionFlags& flags = flags_of(command, {.model = true});
-    InferBenchOptions& o = infer_bench_;
-    command.add_option("--weights", o.weights, "Stored networks; the others are compared with the first")
-        ->type_name("FILE");
-    command.add_option("--batch", o.batches, "Images at once [1 128]");
-    command.add_option("--round-to", o.round_to, "Cut the first network too, with widths rounded to these");
-    command.add_option("--budget", o.budget, "Part of the multiply-adds that such a cut leaves [0.5]");
-    command.add_option("--blocks", o.blocks, "Blocks of each, in turns [7]");
-    command.add_option("--seconds", o.seconds, "Of a block, at least [0.2]");
-    command.add_option("--against", o.against, "onnxruntime: the same networks, exported for it");
-    command.add_option("--python", o.python, "The interpreter that has ONNX Runtime [python3]");
-    command.add_option("--json", o.json, "Write every block")->type_name("FILE");
-    command.callback([this, &flags] {
-      action_ = [this, &flags] {
-        flags.apply();
-        return run_bench_infer(options_, infer_bench_);
-      };
-    });
-  }
-
   // CLI11's own message, and for a mistyped word or flag the nearest one that there is.
   int report_usage(const CLI::ParseError& error, int argc, char** argv) {
     const int code = app_.exit(error);
@@ -363,6 +281,7 @@ class CommandLine {
   RunOptions options_;
   InterchangeWords interchange_;
   DataWords data_;
+  BenchWords bench_;
   std::vector<std::unique_ptr<OptionFlags>> flags_;
   std::function<int()> action_;
   PruneArguments prune_;
@@ -371,11 +290,6 @@ class CommandLine {
   bool describe_gpu_ = false;
   std::filesystem::path weights_;
   ExperimentArguments experiment_;
-  bench::BenchOptions bench_;
-  ScoreBenchOptions score_bench_;
-  TrainBenchOptions train_bench_;
-  InferBenchOptions infer_bench_;
-  std::string precision_ = "fp32";
   SelftestArguments selftest_;
   SensitivityArguments sensitivity_;
   std::vector<std::filesystem::path> report_folders_;

@@ -60,6 +60,23 @@ void describe(PruneOptions& o, Visitor& v) {
   v("prune.max-halvings", o.fallback.max_halvings,
     "Times that a round's rates are halved before it is skipped", at_least(0));
   v("prune.fallback-success", o.fallback.success, "When the fallback counts as successful");
+  v("prune.train-hook", o.train_hook, "What the epochs before a removal train with (docs/methods.md)");
+  v("prune.sparsity", o.sparsity, "Strength of the training hook", at_least(0));
+  v("prune.mask-mode", o.mask_mode,
+    "hard: remove; soft, asymptotic: first zero each epoch, filters may regrow");
+  v("prune.mask-knee", o.mask_knee,
+    "Part of the epochs after which an asymptotic mask has 3/4 of its filters", above(0), below(0.75));
+  v("prune.search", o.search.name, "Search over the rates of the layers, in place of the rate policy");
+  v("prune.search-sources", o.search.sources, "Candidates that the search keeps", at_least(2));
+  v("prune.search-cycles", o.search.cycles, "Cycles of the search", at_least(0));
+  v("prune.search-patience", o.search.patience, "Trials before a candidate is given up", at_least(1));
+  v("prune.search-levels", o.search.levels, "A layer keeps up to so many tenths (P)", at_least(1),
+    at_most(10));
+  v("prune.search-epochs", o.search.epochs, "Epochs of training before a candidate is measured", at_least(0));
+  v("prune.distill-weight", o.distill.weight, "Weight of the unpruned network's soft targets in fine-tuning",
+    between(0, 1));
+  v("prune.distill-temperature", o.distill.temperature, "Temperature of the soft targets", above(0));
+  v("prune.reinitialize", o.reinitialize, "Draw the weights anew after each removal (a control)");
   v("prune.train-epochs", o.train_epochs, "Epochs of training before each removal", at_least(0));
   v("prune.finetune-epochs", o.finetune_epochs, "Epochs of fine-tuning after each removal (E)", at_least(0));
   v("prune.lr-schedule", o.lr_schedule, "How the rate changes: within a round, or (paper) over the run",

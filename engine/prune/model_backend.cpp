@@ -4,6 +4,7 @@
 #include "secateur/prune/scope.h"
 #include "secateur/prune/selection.h"
 #include "secateur/prune/surgeon.h"
+#include "secateur/prune/train_hooks.h"
 
 namespace secateur {
 
@@ -23,6 +24,7 @@ ModelPruningBackend::ModelPruningBackend(PruningParts parts, const PruneOptions&
                             .redundancy = options.redundancy}),
       criterion_(make_criterion(options.criterion,
                                 {.reduction = options.producer_reduction, .quirks = options.quirks})),
+      hook_(make_train_hook(options)),
       base_cost_(network_cost(parts.base != nullptr ? *parts.base : parts.model.graph())) {}
 
 const ModelPruningBackend::View& ModelPruningBackend::view() {
@@ -65,8 +67,20 @@ std::vector<SpaceScores> ModelPruningBackend::score(const CriterionContext& cont
 
 EpochReport ModelPruningBackend::train_epoch(const LrPhase& phase, std::int64_t phase_epoch) {
   EpochReport report = parts_.trainer.run_epoch(phase, phase_epoch, parts_.observer);
-  if (criterion_->needs().norm_history) norms_.record(parts_.model, *view().spaces, parts_.stream);
+  record_norms();
   return report;
+}
+
+EpochReport ModelPruningBackend::train_for_removal(const LrPhase& phase, std::int64_t phase_epoch,
+                                                   const HookPlace& place) {
+  if (hook_ == nullptr) return train_epoch(phase, phase_epoch);
+  EpochReport report = parts_.trainer.run_epoch(phase, phase_epoch, parts_.observer, *hook_, place);
+  record_norms();
+  return report;
+}
+
+void ModelPruningBackend::record_norms() {
+  if (criterion_->needs().norm_history) norms_.record(parts_.model, *view().spaces, parts_.stream);
 }
 
 Evaluation ModelPruningBackend::evaluate() { return parts_.evaluator.run(parts_.steering); }
@@ -77,6 +91,10 @@ void ModelPruningBackend::apply(const PruningPlan& plan) {
   apply_plan(parts_.model, plan, parts_.stream);
   norms_.clear();
 }
+
+void ModelPruningBackend::zero(const PruningPlan& plan) { zero_filters(parts_.model, plan, parts_.stream); }
+
+void ModelPruningBackend::reinitialize() { parts_.model.initialize(options_.seed, parts_.stream); }
 
 StateTree ModelPruningBackend::snapshot() {
   StateTree tree;
@@ -90,9 +108,15 @@ void ModelPruningBackend::rollback(const StateTree& snapshot) {
   norms_.clear();
 }
 
-void ModelPruningBackend::save(StateWriter writer) const { norms_.save(writer.scope("norm_history")); }
+void ModelPruningBackend::save(StateWriter writer) const {
+  norms_.save(writer.scope("norm_history"));
+  if (hook_ != nullptr) hook_->save(writer.scope("hook"));
+}
 
-void ModelPruningBackend::restore(const StateReader& reader) { norms_.restore(reader.scope("norm_history")); }
+void ModelPruningBackend::restore(const StateReader& reader) {
+  norms_.restore(reader.scope("norm_history"));
+  if (hook_ != nullptr) hook_->restore(reader.scope("hook"));
+}
 
 NetworkCost ModelPruningBackend::cost() { return network_cost(parts_.model.graph()); }
 

@@ -3,6 +3,7 @@
 #include "secateur/core/error.h"
 #include "secateur/prune/criterion.h"
 #include "secateur/prune/rate_policy.h"
+#include "secateur/prune/train_hooks.h"
 #include "secateur/train/lr_schedule.h"
 
 namespace secateur {
@@ -51,6 +52,10 @@ void check(const PruneOptions& o) {
           option_name(o.width.rounding));
   require(o.max_space_rate > 0 && o.max_space_rate <= 1, "max_space_rate lies in (0, 1], got {}",
           o.max_space_rate);
+  require(o.sparsity >= 0, "the strength of a training hook is not negative, got {}", o.sparsity);
+  require(o.mask_knee > 0 && o.mask_knee < 0.75,
+          "the mask's knee lies in (0, 0.75): its rate rises fast and levels off, got {}", o.mask_knee);
+  [[maybe_unused]] const auto hook = make_train_hook(o);
   [[maybe_unused]] const auto criterion =
       make_criterion(o.criterion, {.reduction = o.producer_reduction, .quirks = o.quirks});
   [[maybe_unused]] const auto policy = make_rate_policy(o.rate_policy, rate_policy_options(o));

@@ -108,7 +108,10 @@ void PruningLoop::start_round() {
 }
 
 void PruningLoop::train() {
-  train_epoch(round_phase(), phase_epoch(false), "train_epoch");
+  const EpochReport report =
+      backend_.train_for_removal(round_phase(), phase_epoch(false),
+                                 {.round = s_.round, .epoch = s_.epoch, .epochs = options_.train_epochs});
+  events_.write("train_epoch", epoch_fields(s_.round, s_.epoch, report));
   if (++s_.epoch == options_.train_epochs) after_training();
 }
 

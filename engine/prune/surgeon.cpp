@@ -164,4 +164,27 @@ void apply_mask(Model& model, const PruningPlan& plan, Stream& stream) {
   }
 }
 
+void zero_filters(Model& model, const PruningPlan& plan, Stream& stream) {
+  const ChannelSpaces spaces(model.graph());
+  const KeptMembers kept = plan.members(spaces);
+  for (std::size_t s = 0; s < kept.size(); ++s) {
+    const ChannelSpace& space = spaces.spaces()[s];
+    if (static_cast<std::int64_t>(kept[s].size()) == space.width) continue;
+    for (const SpaceProducer& producer : space.producers) {
+      for (const std::int64_t p : model.layout().of_node[static_cast<std::size_t>(producer.node)]) {
+        const ParameterSpec& spec = model.parameters()[static_cast<std::size_t>(p)].spec;
+        if (spec.kind != ParameterKind::weight && spec.kind != ParameterKind::bias) continue;
+        std::vector<double> values = model.read(p, stream);
+        const std::int64_t row = spec.shape.count() / spec.shape[0];
+        for (std::int64_t member = 0; member < space.width; ++member) {
+          if (std::ranges::binary_search(kept[s], member)) continue;
+          const auto first = values.begin() + producer.channels[static_cast<std::size_t>(member)] * row;
+          std::fill(first, first + row, 0.0);
+        }
+        model.write(p, values, stream);
+      }
+    }
+  }
+}
+
 }  // namespace secateur

@@ -10,19 +10,27 @@ Sgd::Sgd(Model& model, SgdOptions options) : model_(model), options_(options) {
   require(!options.nesterov || options.momentum > 0, "Nesterov's update needs a momentum above 0");
 }
 
-void Sgd::step(double learning_rate, Stream& stream, double gradient_scale) {
-  if (generation_ != model_.generation()) {
-    segments_.clear();
-    for (const Parameter& p : model_.parameters()) {
-      if (!is_trained(p.spec.kind)) continue;
-      const bool decays = p.spec.kind == ParameterKind::weight || options_.decay_norm_and_bias;
-      segments_.push_back({p.offset, p.spec.shape.count(), decays ? options_.weight_decay : 0.0});
-    }
-    generation_ = model_.generation();
+UpdateTerms Sgd::plain_terms() const {
+  UpdateTerms terms;
+  for (const Parameter& p : model_.parameters()) {
+    if (!is_trained(p.spec.kind)) continue;
+    const bool decays = p.spec.kind == ParameterKind::weight || options_.decay_norm_and_bias;
+    terms.segments.push_back({p.offset, p.spec.shape.count(), decays ? options_.weight_decay : 0.0});
   }
+  return terms;
+}
+
+void Sgd::use(UpdateTerms terms) {
+  terms_ = std::move(terms);
+  generation_ = model_.generation();
+}
+
+void Sgd::step(double learning_rate, Stream& stream, double gradient_scale) {
+  if (generation_ != model_.generation()) use(plain_terms());
   primitives_of(model_.device().kind())
-      .sgd_update(stream, model_.dtype(), model_.values(), model_.gradients(), model_.momenta(), segments_,
-                  {learning_rate, options_.momentum, options_.nesterov, gradient_scale});
+      .sgd_update(stream, model_.dtype(), model_.values(), model_.gradients(), model_.momenta(),
+                  terms_.segments,
+                  {learning_rate, options_.momentum, options_.nesterov, gradient_scale, terms_.decay});
 }
 
 }  // namespace secateur

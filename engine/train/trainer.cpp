@@ -108,6 +108,23 @@ bool Trainer::gradients_finite() {
 }
 
 EpochReport Trainer::run_epoch(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer) {
+  sgd_.reset();
+  return run_steps(phase, phase_epoch, observer, nullptr);
+}
+
+EpochReport Trainer::run_epoch(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer,
+                               TrainHook& hook, const HookPlace& place) {
+  hook.begin_epoch(model_, place, stream_);
+  UpdateTerms terms = sgd_.plain_terms();
+  hook.edit(terms, model_);
+  sgd_.use(std::move(terms));
+  const EpochReport report = run_steps(phase, phase_epoch, observer, &hook);
+  hook.end_epoch(model_, place, stream_);
+  return report;
+}
+
+EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer,
+                               TrainHook* hook) {
   compile();
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] {
@@ -129,6 +146,7 @@ EpochReport Trainer::run_epoch(const LrPhase& phase, std::int64_t phase_epoch, T
         phase.rate(static_cast<double>(phase_epoch) + static_cast<double>(step) / static_cast<double>(steps));
     Program& program = count == batch ? *program_ : *tail_program_;
     const BatchMetrics metrics = train_step(program, first, count, report.learning_rate);
+    if (hook != nullptr) hook->after_step(model_, stream_);
     loss_sum += metrics.loss_sum;
     top1 += metrics.top1;
     report.samples += count;

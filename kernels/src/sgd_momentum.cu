@@ -17,13 +17,17 @@ struct Slab {
   float* momentum;
   const void* gradients;
   void* copy;
+  const float* decay;
 };
 
 struct Update {
   SgdStep step;
   float weight_decay;
-  __device__ __forceinline__ void operator()(float& weight, float& velocity, float gradient) const {
-    const float decayed = fmaf(weight_decay, weight, step.gradient_scale * gradient);
+  float l1;
+  __device__ __forceinline__ void operator()(float& weight, float& velocity, float gradient,
+                                             float decay) const {
+    float decayed = fmaf(weight_decay + decay, weight, step.gradient_scale * gradient);
+    if (l1 != 0.0F && weight != 0.0F) decayed += weight > 0.0F ? l1 : -l1;
     velocity = fmaf(step.momentum, velocity, decayed);
     const float direction = step.nesterov != 0 ? fmaf(step.momentum, velocity, decayed) : velocity;
     weight = fmaf(-step.learning_rate, direction, weight);
@@ -50,11 +54,12 @@ __global__ void __launch_bounds__(kThreads)
   if (skip != nullptr && *skip != 0) return;
   const int index = find_segment(table, block_index());
   const SgdSegment& segment = table.segments[index];
-  const Update update{*step, segment.weight_decay};
+  const Update update{*step, segment.weight_decay, segment.l1};
   float* weights = slab.weights + segment.offset;
   float* momentum = slab.momentum + segment.offset;
   const G* gradients = static_cast<const G*>(slab.gradients) + segment.gradient_offset;
   C* copy = slab.copy != nullptr ? static_cast<C*>(slab.copy) + segment.copy_offset : nullptr;
+  const float* decays = slab.decay != nullptr ? slab.decay + segment.offset : nullptr;
   const bool dense = segment.gradient_stride == segment.row_length &&
                      (copy == nullptr || segment.copy_stride == segment.row_length);
   const bool quads = dense && quad_aligned(weights) && quad_aligned(momentum) && quad_aligned(gradients) &&
@@ -73,7 +78,8 @@ __global__ void __launch_bounds__(kThreads)
       Quad<C> rounded;
 #pragma unroll
       for (int i = 0; i < kWidth; ++i) {
-        update(weight.lane[i], velocity.lane[i], to_float(gradient.lane[i]));
+        const float decay = decays != nullptr ? decays[begin + i] : 0.0F;
+        update(weight.lane[i], velocity.lane[i], to_float(gradient.lane[i]), decay);
         rounded.lane[i] = from_float<C>(weight.lane[i]);
       }
       weight_quad = weight;
@@ -86,7 +92,8 @@ __global__ void __launch_bounds__(kThreads)
       const std::int64_t column = i - row * segment.row_length;
       float weight = weights[i];
       float velocity = momentum[i];
-      update(weight, velocity, to_float(gradients[row * segment.gradient_stride + column]));
+      const float decay = decays != nullptr ? decays[i] : 0.0F;
+      update(weight, velocity, to_float(gradients[row * segment.gradient_stride + column]), decay);
       weights[i] = weight;
       momentum[i] = velocity;
       if (copy != nullptr) copy[row * segment.copy_stride + column] = from_float<C>(weight);
@@ -118,11 +125,12 @@ Status sgd_momentum(const SgdSlab& slab, const SgdSegment* segments, std::int64_
     }
   }
   check.aligned("weights", slab.weights, 4).aligned("momentum", slab.momentum, 4);
+  check.aligned("decay", slab.decay, 4);
   check.aligned("gradients", slab.gradients, size_of(slab.gradient_type));
   check.aligned("copy", slab.copy, size_of(slab.copy_type));
   if (check.failed()) return check.status();
   const auto blocks = [](const SgdSegment& segment) { return ceil_div(segment.count, kBlockElements); };
-  const Slab pointers{slab.weights, slab.momentum, slab.gradients, slab.copy};
+  const Slab pointers{slab.weights, slab.momentum, slab.gradients, slab.copy, slab.decay};
   return with_type(slab.gradient_type, [&]<typename G>() -> Status {
     return with_type(slab.copy_type, [&]<typename C>() -> Status {
       return launch_segments("sgd_momentum", &sgd_momentum_kernel<G, C>, segments, num_segments, blocks,

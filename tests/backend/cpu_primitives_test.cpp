@@ -73,6 +73,18 @@ TEST_F(CpuPrimitivesTest, RefusesToUpdateHalfPrecision) {
   EXPECT_THROW(primitives_.sgd_update(*stream_, DType::bf16, nullptr, nullptr, nullptr, segments, {}), Error);
 }
 
+TEST_F(CpuPrimitivesTest, UpdatesWeightsWithPenalties) {
+  std::vector<double> weights{2, -2, 0, 4};
+  const std::vector<double> gradients{1, 1, 1, 1};
+  std::vector<double> momentum(4, 0.0);
+  const std::vector<double> decay{0.25, 0.5, 1, 9};
+  const std::vector<UpdateSegment> segments{{0, 3, 0.5, 0.125}};
+  primitives_.sgd_update(*stream_, DType::f64, weights.data(), gradients.data(), momentum.data(), segments,
+                         {.learning_rate = 1, .momentum = 0, .decay = decay.data()});
+  EXPECT_EQ(momentum, (std::vector<double>{2.625, -1.125, 1, 0}));
+  EXPECT_EQ(weights, (std::vector<double>{-0.625, -0.875, -1, 4}));
+}
+
 // ---- norms
 
 TEST_F(CpuPrimitivesTest, TakesNormsOfFilters) {

@@ -114,6 +114,20 @@ TEST(ReferencePrimitives, WeightUpdateByHand) {
   }
 }
 
+TEST(ReferencePrimitives, PenaltiesOfTheWeightUpdateByHand) {
+  Bench bench = reference_bench();
+  const Tensor weights = bench.tensor({4}, {2, -2, 0, 4});
+  const Tensor gradients = bench.tensor({4}, {1, 1, 1, 1});
+  const Tensor momentum = bench.tensor({4}, {0, 0, 0, 0});
+  const Tensor decay = bench.tensor({4}, {0.25, 0.5, 1, 9});
+  const std::vector<UpdateSegment> segments{{0, 3, 0.5, 0.125}};
+  bench.primitives.sgd_update(*bench.stream, DType::f64, weights.data, gradients.data, momentum.data,
+                              segments, {.learning_rate = 1, .momentum = 0, .decay = decay.data});
+  // g' = 1 + (0.5 + 0.25) * 2 + 0.125, 1 - (0.5 + 0.5) * 2 - 0.125, and 1: the sign of 0 is 0.
+  EXPECT_EQ(bench.read(momentum), (std::vector<double>{2.625, -1.125, 1, 0}));
+  EXPECT_EQ(bench.read(weights), (std::vector<double>{-0.625, -0.875, -1, 4}));
+}
+
 TEST(ReferencePrimitives, FilterNormsByHand) {
   Bench bench = reference_bench();
   const Tensor filters = bench.tensor({2, 1, 1, 3}, {3, -4, 0, 1, -2, 2});
@@ -205,6 +219,29 @@ TEST_P(PrimitivesOnDevice, WeightUpdate) {
           bench.primitives.sgd_update(
               *bench.stream, bench.type, weights.data, gradients.data, momentum.data, segments,
               {.learning_rate = 0.1, .momentum = 0.9, .nesterov = nesterov, .gradient_scale = 0.25});
+          std::vector<double> result = bench.read(weights);
+          const std::vector<double> velocities = bench.read(momentum);
+          result.insert(result.end(), velocities.begin(), velocities.end());
+          return result;
+        },
+        1e-6);
+  }
+}
+
+TEST_P(PrimitivesOnDevice, WeightUpdateWithPenalties) {
+  const std::vector<UpdateSegment> segments{{0, 1000, 5e-4, 0.25}, {1024, 61, 0.0}, {1090, 3, 0.0, 0.5}};
+  for (const bool nesterov : {false, true}) {
+    expect_equal(
+        [&](Bench& bench) {
+          std::vector<double> values = noise(1100, 2);
+          values[7] = 0;  // where |w| has no slope
+          const Tensor weights = bench.tensor({1100}, values);
+          const Tensor gradients = bench.tensor({1100}, noise(1100, 3));
+          const Tensor momentum = bench.tensor({1100}, noise(1100, 4));
+          const Tensor decay = bench.tensor({1100}, noise(1100, 5));
+          bench.primitives.sgd_update(
+              *bench.stream, bench.type, weights.data, gradients.data, momentum.data, segments,
+              {.learning_rate = 0.1, .momentum = 0.9, .nesterov = nesterov, .decay = decay.data});
           std::vector<double> result = bench.read(weights);
           const std::vector<double> velocities = bench.read(momentum);
           result.insert(result.end(), velocities.begin(), velocities.end());

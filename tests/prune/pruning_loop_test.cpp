@@ -53,6 +53,8 @@ class ScriptedBackend final : public PruningBackend {
       width = static_cast<std::int64_t>(edit.kept.size());
     }
   }
+  void zero(const PruningPlan& plan) override { zeroed.push_back(plan); }
+  void reinitialize() override { ++reinitialized; }
   StateTree snapshot() override {
     StateTree tree;
     tree.set("net/widths", widths);
@@ -81,6 +83,8 @@ class ScriptedBackend final : public PruningBackend {
   std::int64_t epochs = 0;
   std::vector<double> rates;  // learning rate of each epoch
   std::vector<CriterionContext> scored;
+  std::vector<PruningPlan> zeroed;
+  std::int64_t reinitialized = 0;
 
  private:
   std::vector<double> script_;

@@ -13,16 +13,22 @@
 namespace secateur::cpu {
 namespace {
 
-template <bool nesterov, class T>
-void update_range(T* weights, const T* gradients, T* momentum, std::int64_t count, double weight_decay,
-                  const SgdSettings& settings) {
+// `penalised`: the update has an L1 term or a decay of its own for each element, which most have not.
+template <bool nesterov, bool penalised, class T>
+void update_range(T* weights, const T* gradients, T* momentum, const T* decays, std::int64_t count,
+                  const UpdateSegment& segment, const SgdSettings& settings) {
   const T rate = static_cast<T>(settings.learning_rate);
   const T keep = static_cast<T>(settings.momentum);
-  const T decay = static_cast<T>(weight_decay);
+  const T decay = static_cast<T>(segment.weight_decay);
+  const T l1 = static_cast<T>(segment.l1);
   const T scale = static_cast<T>(settings.gradient_scale);
 #pragma omp simd
   for (std::int64_t i = 0; i < count; ++i) {
-    const T g = scale * gradients[i] + decay * weights[i];
+    T g = scale * gradients[i] + decay * weights[i];
+    if constexpr (penalised) {
+      const T sign = static_cast<T>(weights[i] > 0) - static_cast<T>(weights[i] < 0);
+      g += (decays != nullptr ? decays[i] : T{0}) * weights[i] + l1 * sign;
+    }
     const T v = keep * momentum[i] + g;
     momentum[i] = v;
     if constexpr (nesterov) {
@@ -50,8 +56,11 @@ void update_all(T* weights, const T* gradients, T* momentum, std::span<const Upd
       const std::int64_t first = std::clamp<std::int64_t>(begin - base, 0, segment.count);
       const std::int64_t last = std::clamp<std::int64_t>(end - base, 0, segment.count);
       const std::int64_t offset = segment.offset + first;
-      update_range<nesterov>(weights + offset, gradients + offset, momentum + offset, last - first,
-                             segment.weight_decay, settings);
+      const auto* decays = static_cast<const T*>(settings.decay);
+      const bool penalised = decays != nullptr || segment.l1 != 0;
+      const auto update = penalised ? update_range<nesterov, true, T> : update_range<nesterov, false, T>;
+      update(weights + offset, gradients + offset, momentum + offset,
+             decays != nullptr ? decays + offset : nullptr, last - first, segment, settings);
       base += segment.count;
     }
   }

@@ -49,11 +49,15 @@ class CudaPrimitives final : public Primitives {
       table.push_back({.offset = segment.offset,
                        .count = segment.count,
                        .gradient_offset = segment.offset,
-                       .weight_decay = static_cast<float>(segment.weight_decay)});
+                       .weight_decay = static_cast<float>(segment.weight_decay),
+                       .l1 = static_cast<float>(segment.l1)});
     }
-    check(kernels::sgd_momentum({static_cast<float*>(weights), static_cast<float*>(momentum), gradients},
-                                table.data(), static_cast<std::int64_t>(table.size()), on_device, nullptr,
-                                cuda.handle()));
+    const kernels::SgdSlab slab{.weights = static_cast<float*>(weights),
+                                .momentum = static_cast<float*>(momentum),
+                                .gradients = gradients,
+                                .decay = static_cast<const float*>(settings.decay)};
+    check(kernels::sgd_momentum(slab, table.data(), static_cast<std::int64_t>(table.size()), on_device,
+                                nullptr, cuda.handle()));
   }
 
   void filter_norms(Stream& stream, FilterNorm norm, std::span<const NormRequest> requests) override {

@@ -87,9 +87,12 @@ class ReferencePrimitives final : public Primitives {
     auto* w = static_cast<double*>(weights);
     const auto* g = static_cast<const double*>(gradients);
     auto* v = static_cast<double*>(momentum);
+    const auto* d = static_cast<const double*>(settings.decay);
     for (const UpdateSegment& segment : segments) {
       for (std::int64_t i = segment.offset; i < segment.offset + segment.count; ++i) {
-        const double decayed = settings.gradient_scale * g[i] + segment.weight_decay * w[i];
+        const double decay = segment.weight_decay + (d != nullptr ? d[i] : 0.0);
+        const double sign = w[i] > 0 ? 1.0 : (w[i] < 0 ? -1.0 : 0.0);
+        const double decayed = settings.gradient_scale * g[i] + decay * w[i] + segment.l1 * sign;
         v[i] = settings.momentum * v[i] + decayed;
         w[i] -= settings.learning_rate * (settings.nesterov ? decayed + settings.momentum * v[i] : v[i]);
       }

@@ -96,6 +96,39 @@ TEST(SgdMomentum, MatchesFloat64) {
   check(DType::f32, DType::f16, true, false, 0);
 }
 
+TEST(SgdMomentum, AddsPenalties) {
+  constexpr std::int64_t kCount = 1003;  // quads and a rest
+  for (const std::int64_t offset : {0, 1}) {
+    MapBuffer weights(DType::f32, 1, kCount + offset);
+    MapBuffer momentum(DType::f32, 1, kCount + offset);
+    MapBuffer gradients(DType::f32, 1, kCount + offset);
+    MapBuffer decay(DType::f32, 1, kCount + offset);
+    Random random;
+    std::vector<double> w = random.normals(kCount + offset);
+    w[5] = 0;
+    weights.fill(w);
+    gradients.fill(random.normals(kCount + offset));
+    decay.fill(random.normals(kCount + offset));
+    const std::vector<double> g = gradients.values();
+    const std::vector<double> d = decay.values();
+    w = weights.values();
+    for (std::size_t i = static_cast<std::size_t>(offset); i < w.size(); ++i) {
+      const double sign = w[i] > 0 ? 1 : (w[i] < 0 ? -1 : 0);
+      w[i] -= 0.5 * (g[i] + (0.125 + d[i]) * w[i] + 0.25 * sign);
+    }
+    const Array<SgdStep> step(std::vector<SgdStep>{{0.5F, 0.0F, 1.0F, 0}});
+    const SgdSegment segment{
+        .offset = offset, .count = kCount, .gradient_offset = offset, .weight_decay = 0.125F, .l1 = 0.25F};
+    const SgdSlab slab{.weights = static_cast<float*>(weights.data()),
+                       .momentum = static_cast<float*>(momentum.data()),
+                       .gradients = gradients.data(),
+                       .decay = static_cast<const float*>(decay.data())};
+    ASSERT_TRUE(succeeded(sgd_momentum(slab, &segment, 1, step.data(), nullptr, nullptr)));
+    EXPECT_LE(relative_error(weights.values(), w), 1e-6) << offset;
+    EXPECT_NEAR(weights.values()[5], w[5], 1e-6) << "the sign of 0 is 0";
+  }
+}
+
 TEST(SgdMomentum, LeavesWhatNoSegmentCovers) {
   MapBuffer weights(DType::f32, 1, 100);
   MapBuffer momentum(DType::f32, 1, 100);

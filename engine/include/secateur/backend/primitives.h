@@ -16,6 +16,7 @@ struct UpdateSegment {
   std::int64_t offset = 0;
   std::int64_t count = 0;
   double weight_decay = 0;
+  double l1 = 0;  // coefficient of the subgradient of sum |w|
 };
 
 struct SgdSettings {
@@ -23,6 +24,9 @@ struct SgdSettings {
   double momentum = 0.9;
   bool nesterov = false;
   double gradient_scale = 1;  // takes a loss scale back out
+  // One weight decay an element, beside those of the segments: in device memory, laid out as the weights and
+  // of their type. Null: none.
+  const void* decay = nullptr;
 };
 
 enum class FilterNorm : std::uint8_t { l1, l2, max };
@@ -62,7 +66,7 @@ class Primitives {
  public:
   virtual ~Primitives() = default;
 
-  // g' = gradient_scale * g + weight_decay * w;  v = momentum * v + g';
+  // g' = gradient_scale * g + (weight_decay + decay) * w + l1 * sign(w), sign(0) = 0;  v = momentum * v + g';
   // w -= learning_rate * (nesterov ? g' + momentum * v : v). (Sutskever et al. 2013, in the form that PyTorch
   // uses.) Slabs are of the model's element type, `elements` long; what no segment covers is left alone.
   virtual void sgd_update(Stream& stream, DType type, void* weights, const void* gradients, void* momentum,

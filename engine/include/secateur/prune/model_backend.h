@@ -36,8 +36,12 @@ class ModelPruningBackend final : public PruningBackend {
   [[nodiscard]] std::vector<SpaceScores> spaces() override;
   [[nodiscard]] std::vector<SpaceScores> score(const CriterionContext& context) override;
   EpochReport train_epoch(const LrPhase& phase, std::int64_t phase_epoch) override;
+  EpochReport train_for_removal(const LrPhase& phase, std::int64_t phase_epoch,
+                                const HookPlace& place) override;
   [[nodiscard]] Evaluation evaluate() override;
   void apply(const PruningPlan& plan) override;
+  void zero(const PruningPlan& plan) override;
+  void reinitialize() override;
   [[nodiscard]] StateTree snapshot() override;
   void rollback(const StateTree& snapshot) override;
   void save(StateWriter writer) const override;
@@ -56,11 +60,13 @@ class ModelPruningBackend final : public PruningBackend {
     std::vector<std::int64_t> prunable;
   };
   const View& view();
+  void record_norms();
 
   PruningParts parts_;
   PruneOptions options_;
   Scorer scorer_;
   std::unique_ptr<Criterion> criterion_;
+  std::unique_ptr<TrainHook> hook_;  // null where the options name none
   NetworkCost base_cost_;
   NormHistory norms_;  // empty where the criterion does not ask for it
   View view_;

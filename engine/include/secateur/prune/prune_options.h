@@ -33,6 +33,11 @@ enum class SelectionMode : std::uint8_t { once, greedy };
 // Where an author's code parts from the author's text: what the text says, or what the code does.
 enum class QuirkMode : std::uint8_t { intended, official };
 enum class BudgetMeasure : std::uint8_t { flops, params };
+// What the epochs before a removal do with the filters that it would take. hard: nothing; they are removed
+// afterwards. soft: they are set to zero before the first and after every epoch, train on and may come back;
+// the removal takes the last ones (He et al. 2018, SFP). asymptotic: the same with a part of them that grows
+// (ASFP).
+enum class MaskMode : std::uint8_t { hard, soft, asymptotic };
 
 // dynamic: the schedule of Eq. 15 with the feedback of Eq. 17. constant: fixed weights without feedback.
 enum class WeightsMode : std::uint8_t { dynamic, constant };
@@ -125,6 +130,12 @@ struct EnumNames<FallbackSuccess> {
       {{FallbackSuccess::recovered, "recovered"}, {FallbackSuccess::literal, "literal"}}};
 };
 
+template <>
+struct EnumNames<MaskMode> {
+  static constexpr std::array<std::pair<MaskMode, std::string_view>, 3> kTable{
+      {{MaskMode::hard, "hard"}, {MaskMode::soft, "soft"}, {MaskMode::asymptotic, "asymptotic"}}};
+};
+
 struct ControllerOptions {
   WeightsMode weights = WeightsMode::dynamic;
   double alpha_start = 0.8;
@@ -159,6 +170,22 @@ struct BudgetOptions {
   double fraction = 0.5;  // of the unpruned network's cost that may remain
 };
 
+// A search over the rates of the layers (prune/search.h), in place of the rate policy. Names as in ABCPruner
+// (Lin et al. 2020).
+struct SearchOptions {
+  std::string name = "none";
+  std::int64_t sources = 10;  // candidates that are kept
+  std::int64_t cycles = 10;
+  std::int64_t patience = 5;  // trials without success before a candidate is given up
+  std::int64_t levels = 7;    // P: a layer keeps 1/10 .. P/10 of its channels
+  std::int64_t epochs = 2;    // of training before a candidate is measured
+};
+
+struct DistillOptions {
+  double weight = 0;  // of the soft targets against the labels; 0: no distillation
+  double temperature = 4;
+};
+
 struct PruneOptions {
   std::int64_t rounds = 15;    // T
   std::int64_t frequency = 1;  // f: prune in every f-th round
@@ -186,6 +213,16 @@ struct PruneOptions {
   BudgetOptions budget;  // of width mode `target`
   ControllerOptions controller;
   FallbackOptions fallback;
+
+  // What the epochs before a removal train with (prune/train_hooks.h), and how strongly.
+  std::string train_hook = "none";
+  double sparsity = 1e-4;
+  MaskMode mask_mode = MaskMode::hard;
+  double mask_knee = 0.125;  // D of ASFP: part of the epochs after which 3/4 of the filters are masked
+  SearchOptions search;
+  DistillOptions distill;  // in fine-tuning, from the network that was given to prune
+  // The weights are drawn anew after each removal: the small network from scratch, a control.
+  bool reinitialize = false;
 
   std::int64_t train_epochs = 1;      // before each removal
   std::int64_t finetune_epochs = 10;  // E

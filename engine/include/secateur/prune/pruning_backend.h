@@ -11,6 +11,7 @@
 #include "secateur/prune/rate_policy.h"
 #include "secateur/train/evaluator.h"
 #include "secateur/train/lr_schedule.h"
+#include "secateur/train/train_hook.h"
 #include "secateur/train/trainer.h"
 
 namespace secateur {
@@ -32,10 +33,19 @@ class PruningBackend {
   [[nodiscard]] virtual std::vector<SpaceScores> score(const CriterionContext& context) = 0;
 
   virtual EpochReport train_epoch(const LrPhase& phase, std::int64_t phase_epoch) = 0;
+  // An epoch before a removal: with the training hook of the options, where there is one.
+  virtual EpochReport train_for_removal(const LrPhase& phase, std::int64_t phase_epoch,
+                                        const HookPlace& /*place*/) {
+    return train_epoch(phase, phase_epoch);
+  }
   // On the images that steer the run.
   [[nodiscard]] virtual Evaluation evaluate() = 0;
 
   virtual void apply(const PruningPlan& plan) = 0;
+  // Sets to zero the filters that the plan would remove; widths stay, and the filters go on training.
+  virtual void zero(const PruningPlan& plan) = 0;
+  // New weights, as at the start of a training from scratch.
+  virtual void reinitialize() = 0;
   // Everything that a removal changes, and back. The counters of training are no part of it: they go on.
   [[nodiscard]] virtual StateTree snapshot() = 0;
   virtual void rollback(const StateTree& snapshot) = 0;

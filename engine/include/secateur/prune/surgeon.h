@@ -32,4 +32,9 @@ SurgeryEstimate apply_plan(Model& model, const PruningPlan& plan, Stream& stream
 // The difference between the two is what `inspect --verify` prints.
 void apply_mask(Model& model, const PruningPlan& plan, Stream& stream);
 
+// Sets the filters (and their biases) that the plan would remove to zero, and nothing else: batch norms,
+// consumers and momentum stay, so that the filters get gradients and may grow again (He et al. 2018). Not
+// what removing them does: the batch norm behind a zeroed filter passes its shift on.
+void zero_filters(Model& model, const PruningPlan& plan, Stream& stream);
+
 }  // namespace secateur

@@ -15,6 +15,12 @@ struct SgdOptions {
   bool decay_norm_and_bias = true;  // false: weight decay on weights alone
 };
 
+// What a weight update does beside following the gradient: a hook may add to it.
+struct UpdateTerms {
+  std::vector<UpdateSegment> segments;  // one a trained parameter
+  const void* decay = nullptr;          // see SgdSettings
+};
+
 class Sgd {
  public:
   // Throws Error for a momentum outside [0, 1), a negative weight decay, or Nesterov without momentum.
@@ -22,12 +28,17 @@ class Sgd {
   // One update with the gradients that lie in the model, times `gradient_scale`. Follows the model through
   // prunings.
   void step(double learning_rate, Stream& stream, double gradient_scale = 1);
+  // The terms of the options for the model as it is, which step() takes; others in their place, until they
+  // are reset or the model changes.
+  [[nodiscard]] UpdateTerms plain_terms() const;
+  void use(UpdateTerms terms);
+  void reset() { generation_ = -1; }
   [[nodiscard]] const SgdOptions& options() const { return options_; }
 
  private:
   Model& model_;
   SgdOptions options_;
-  std::vector<UpdateSegment> segments_;
+  UpdateTerms terms_;
   std::int64_t generation_ = -1;
 };
 

@@ -13,6 +13,7 @@
 #include "secateur/train/loss_scale.h"
 #include "secateur/train/lr_schedule.h"
 #include "secateur/train/sgd.h"
+#include "secateur/train/train_hook.h"
 
 namespace secateur {
 
@@ -81,6 +82,9 @@ class Trainer {
   // One pass over the source. `phase_epoch` is how many epochs of `phase` have gone before. Throws Error that
   // names epoch and step when the loss is not finite; the weights of that step are not updated.
   EpochReport run_epoch(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer);
+  // The same with a hook at work.
+  EpochReport run_epoch(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer,
+                        TrainHook& hook, const HookPlace& place);
 
   [[nodiscard]] std::int64_t epoch() const { return epoch_; }
   [[nodiscard]] std::int64_t step() const { return step_; }
@@ -100,6 +104,8 @@ class Trainer {
 
  private:
   void compile();
+  EpochReport run_steps(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer,
+                        TrainHook* hook);
   [[nodiscard]] BatchMetrics train_step(Program& program, std::int64_t first, std::int64_t count,
                                         double rate);
   [[nodiscard]] bool gradients_finite();

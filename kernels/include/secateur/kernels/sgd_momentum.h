@@ -1,7 +1,7 @@
 // Weight update of a whole model in one launch: stochastic gradient descent with momentum (Sutskever et al.
 // 2013, in the form in common use), on fp32 masters that lie in one slab.
 //
-//   g' = gradient_scale * g + weight_decay * w
+//   g' = gradient_scale * g + (weight_decay + decay) * w + l1 * sign(w)      (sign(0) = 0)
 //   v  = momentum * v + g'
 //   w -= learning_rate * (nesterov ? g' + momentum * v : v)
 //   copy = w rounded to copy_type      (where there is a copy)
@@ -40,6 +40,7 @@ struct SgdSegment {
   std::int64_t copy_offset = 0;
   std::int64_t copy_stride = 1;
   float weight_decay = 0.0F;
+  float l1 = 0.0F;
 };
 
 struct SgdSlab {
@@ -49,6 +50,7 @@ struct SgdSlab {
   DType gradient_type = DType::f32;
   void* copy = nullptr;  // null: no copy
   DType copy_type = DType::f32;
+  const float* decay = nullptr;  // one an element, where the weights are; null: none
 };
 
 // `segments` is in host memory and is read before the call returns; `step` and `skip` (may be null) are on

@@ -1,0 +1,38 @@
+// TrainHook: what a method adds to training: terms of the weight update, or work after a step or an epoch.
+// The trainer calls it in the epochs that it is given for; which those are, whoever runs the trainer decides.
+//
+// A hook that carries something from one epoch to the next saves it: an epoch is the unit that a run resumes
+// by. What it works out anew at the start of an epoch, from the weights and its place, need not be saved.
+#pragma once
+
+#include <cstdint>
+
+#include "secateur/io/state_tree.h"
+#include "secateur/runtime/model.h"
+#include "secateur/train/sgd.h"
+
+namespace secateur {
+
+// Where an epoch lies among those that a hook is given for.
+struct HookPlace {
+  std::int64_t round = 1;
+  std::int64_t epoch = 0;   // within the round, from 0
+  std::int64_t epochs = 1;  // that the round has
+};
+
+class TrainHook {
+ public:
+  virtual ~TrainHook() = default;
+
+  virtual void begin_epoch(Model& /*model*/, const HookPlace& /*place*/, Stream& /*stream*/) {}
+  // Changes the terms of this epoch's weight updates, after begin_epoch(). What they point to must live until
+  // the next call.
+  virtual void edit(UpdateTerms& /*terms*/, const Model& /*model*/) {}
+  virtual void after_step(Model& /*model*/, Stream& /*stream*/) {}
+  virtual void end_epoch(Model& /*model*/, const HookPlace& /*place*/, Stream& /*stream*/) {}
+
+  virtual void save(StateWriter /*writer*/) const {}
+  virtual void restore(const StateReader& /*reader*/) {}
+};
+
+}  // namespace secateur

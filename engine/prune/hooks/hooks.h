@@ -1,0 +1,12 @@
+// The built-in training hooks, for their registry.
+#pragma once
+
+#include <memory>
+
+#include "secateur/prune/train_hooks.h"
+
+namespace secateur {
+
+[[nodiscard]] std::unique_ptr<TrainHook> make_slimming_hook(const PruneOptions& options);
+
+}  // namespace secateur
