@@ -37,7 +37,7 @@ class PruneRun {
         loaded_(load_model(arguments.resume ? folder.checkpoint() : arguments.weights, session_)),
         base_(Graph::load(StateReader(loaded_.tree).scope(arguments.resume ? "base_graph" : "model/graph"))),
         data_(open_data(options, loaded_.split())),
-        training_source_(data_.training_source(options)),
+        training_source_(data_.training_source(options, session_.stream())),
         steering_source_(data_.validation_source()),
         sample_source_(data_.sample_source(options_.run.seed)),
         trainer_(loaded_.model, session_.arena(), session_.stream(), *training_source_,

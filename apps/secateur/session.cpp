@@ -12,6 +12,7 @@
 #include "secateur/data/loader.h"
 #include "secateur/data/prefetch.h"
 #include "secateur/data/registry.h"
+#include "secateur/data/resident_loader.h"
 #include "secateur/io/checkpoint.h"
 #include "secateur/io/files.h"
 #include "secateur/models/models.h"
@@ -43,10 +44,13 @@ Session::Session(const RunSettings& settings)
   if (settings.threads > 0) omp_set_num_threads(static_cast<int>(settings.threads));
 }
 
-std::unique_ptr<BatchSource> RunData::training_source(const RunOptions& options) const {
+std::unique_ptr<BatchSource> RunData::training_source(const RunOptions& options, Stream& stream) const {
   data::LoaderOptions loader = data::training_options(options.run.seed);
   loader.augment = options.data.augment;
   loader.decoding = decoding;
+  if (stream.device().kind() == DeviceKind::cuda && training.encoded() == nullptr) {
+    return std::make_unique<data::ResidentLoader>(training, loader, stream);
+  }
   return std::make_unique<data::PrefetchingLoader>(data::make_loader(training, loader));
 }
 

@@ -44,8 +44,9 @@ struct RunData {
   data::TrainValidationSplit split;
   data::DecodingOptions decoding;  // of encoded images
 
-  // Shuffled and augmented as the options say, prefetched by a thread.
-  [[nodiscard]] std::unique_ptr<BatchSource> training_source(const RunOptions& options) const;
+  // Shuffled and augmented as the options say: a set in memory goes to a GPU as a whole, everything else is
+  // prefetched by a thread.
+  [[nodiscard]] std::unique_ptr<BatchSource> training_source(const RunOptions& options, Stream& stream) const;
   // Training images as they are, in an order that the round shuffles: to draw samples from.
   [[nodiscard]] std::unique_ptr<BatchSource> sample_source(std::uint64_t seed) const;
   [[nodiscard]] std::unique_ptr<BatchSource> validation_source() const;

@@ -40,7 +40,7 @@ class TrainRun {
         session_(options.run),
         stored_(resume ? std::optional(read_checkpoint(folder.checkpoint())) : std::nullopt),
         data_(open_data(options, stored_split())),
-        source_(data_.training_source(options)),
+        source_(data_.training_source(options, session_.stream())),
         model_(stored_ ? Model::load(reader().scope("model"), session_.device(), session_.stream())
                        : Model(build_graph(options.model, data_.training), session_.device())),
         trainer_(model_, session_.arena(), session_.stream(), *source_,

@@ -29,12 +29,16 @@ Loader::Loader(ImageSet set, const LoaderOptions& options)
     : PixelSource(options.normalize ? set.statistics() : no_normalization(set.image_shape().channels)),
       set_(std::move(set)),
       options_(options) {
-  require(set_.size() > 0, "data set '{}' has no images to load", set_.name());
-  require(set_.encoded() == nullptr, "data set '{}' is encoded: its images need an ImageLoader", set_.name());
-  require(options.padding >= 0 && options.padding < 1024, "a padding of {} pixels", options.padding);
-  require(set_.size() <= std::numeric_limits<std::uint32_t>::max(),
-          "data set '{}': {} images are too many to shuffle", set_.name(), set_.size());
+  check_loadable(set_, options_);
   begin_epoch(0);
+}
+
+void check_loadable(const ImageSet& set, const LoaderOptions& options) {
+  require(set.size() > 0, "data set '{}' has no images to load", set.name());
+  require(set.encoded() == nullptr, "data set '{}' is encoded: its images need an ImageLoader", set.name());
+  require(options.padding >= 0 && options.padding < 1024, "a padding of {} pixels", options.padding);
+  require(set.size() <= std::numeric_limits<std::uint32_t>::max(),
+          "data set '{}': {} images are too many to shuffle", set.name(), set.size());
 }
 
 std::vector<std::int64_t> epoch_order(std::int64_t size, bool shuffle, std::uint64_t seed,

@@ -21,7 +21,7 @@ void PixelBatch::write(Stream& stream, const ChannelStatistics& normalization, c
     pixels = reinterpret_cast<const std::uint8_t*>(on_device_.data());
   }
   primitives_of(stream.device().kind())
-      .normalize_images(stream, pixels, count, normalization.mean, normalization.deviation, images);
+      .load_images(stream, pixels, count, normalization.mean, normalization.deviation, {}, images);
   stream.copy_to_device(labels.data, labels_.data(), count * size_of(DType::i32));
 }
 

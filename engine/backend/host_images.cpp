@@ -1,11 +1,12 @@
 #include "backend/host_images.h"
 
-#include <algorithm>
 #include <cstddef>
+#include <type_traits>
 #include <vector>
 
 #include "secateur/core/error.h"
 #include "secateur/core/host_values.h"
+#include "secateur/core/rng.h"
 
 namespace secateur {
 namespace {
@@ -23,37 +24,75 @@ std::vector<T> make_table(DType type, std::span<const double> mean, std::span<co
   return table;
 }
 
+// Where the crop lies in the image (negative: in the padding), and whether it is mirrored.
+struct Crop {
+  std::int64_t y = 0;
+  std::int64_t x = 0;
+  bool mirrored = false;
+};
+
+Crop draw_crop(const ImageAugmentation& a, std::int32_t sample) {
+  Crop crop;
+  if (!a.crop && !a.mirror) return crop;
+  RandomSequence random(a.seed, RngPurpose::augmentation, a.epoch, static_cast<std::uint32_t>(sample));
+  const auto choices = static_cast<std::uint32_t>(2 * a.padding + 1);
+  const std::int64_t y = random.below(choices);
+  const std::int64_t x = random.below(choices);
+  if (a.crop) crop = {y - a.padding, x - a.padding, false};
+  crop.mirrored = (random.next_u32() >> 31) != 0 && a.mirror;
+  return crop;
+}
+
+// The images' extents: of one image, and of a pixel in the tensor.
+struct Extents {
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+  std::int64_t channels = 0;
+  std::int64_t leading = 0;
+};
+
 template <class T>
-void look_up(const std::uint8_t* pixels, std::int64_t positions, const std::vector<T>& table,
-             std::int64_t channels, T* out, std::int64_t leading) {
-#pragma omp parallel for schedule(static)
-  for (std::int64_t p = 0; p < positions; ++p) {
-    const std::uint8_t* pixel = pixels + p * channels;
-    T* lanes = out + p * leading;
-    if (channels == 3) {  // the common case, without a loop
-      lanes[0] = table[pixel[0]];
-      lanes[1] = table[256 + pixel[1]];
-      lanes[2] = table[512 + pixel[2]];
-    } else {
-      for (std::int64_t c = 0; c < channels; ++c) lanes[c] = table[c * 256 + pixel[c]];
+void write_image(const std::uint8_t* image, const Crop& crop, const std::vector<T>& table, const Extents& e,
+                 T* out) {
+  constexpr std::uint8_t kBlack[16] = {};
+  for (std::int64_t y = 0; y < e.height; ++y) {
+    const std::int64_t row = y + crop.y;
+    for (std::int64_t x = 0; x < e.width; ++x, out += e.leading) {
+      const std::int64_t column = (crop.mirrored ? e.width - 1 - x : x) + crop.x;
+      const bool inside = row >= 0 && row < e.height && column >= 0 && column < e.width;
+      const std::uint8_t* pixel = inside ? image + (row * e.width + column) * e.channels : kBlack;
+      for (std::int64_t c = 0; c < e.channels; ++c)
+        out[c] = table[static_cast<std::size_t>(c * 256 + pixel[c])];
+      for (std::int64_t c = e.channels; c < e.leading; ++c) out[c] = T{};
     }
-    for (std::int64_t c = channels; c < leading; ++c) lanes[c] = T{};
   }
 }
 
 }  // namespace
 
-void normalize_images_on_host(const std::uint8_t* pixels, std::int64_t count, std::span<const double> mean,
-                              std::span<const double> deviation, const Tensor& images) {
+void load_images_on_host(const std::uint8_t* pixels, std::int64_t count, std::span<const double> mean,
+                         std::span<const double> deviation, const ImageAugmentation& augmentation,
+                         const Tensor& images) {
+  constexpr std::int64_t kMostChannels = 16;
   const std::int64_t channels = images.channels();
   require(images.shape.rank() == 4 && count >= 0 && count <= images.shape[0],
           "{} images do not fit into a tensor {}", count, images.shape.to_string());
-  require(static_cast<std::int64_t>(mean.size()) == channels && deviation.size() == mean.size(),
-          "{} means and {} deviations for images of {} channels", mean.size(), deviation.size(), channels);
-  const std::int64_t positions = count * images.shape[1] * images.shape[2];
+  require(static_cast<std::int64_t>(mean.size()) == channels && deviation.size() == mean.size() &&
+              channels <= kMostChannels,
+          "{} means and {} deviations for images of {} channels (at most {})", mean.size(), deviation.size(),
+          channels, kMostChannels);
+  const Extents extents{images.shape[1], images.shape[2], channels, images.leading};
+  const std::int64_t image = extents.height * extents.width * channels;
+  const std::int64_t written = extents.height * extents.width * extents.leading;
   const auto write = [&](auto* out) {
-    using T = std::remove_pointer_t<decltype(out)>;
-    look_up(pixels, positions, make_table<T>(images.dtype, mean, deviation), channels, out, images.leading);
+    const auto table = make_table<std::remove_pointer_t<decltype(out)>>(images.dtype, mean, deviation);
+#pragma omp parallel for schedule(static)
+    for (std::int64_t n = 0; n < count; ++n) {
+      const std::int32_t sample =
+          augmentation.samples != nullptr ? augmentation.samples[n] : static_cast<std::int32_t>(n);
+      write_image(pixels + sample * image, draw_crop(augmentation, sample), table, extents,
+                  out + n * written);
+    }
   };
   switch (images.dtype) {
     case DType::f32:

@@ -4,12 +4,13 @@
 #include <cstdint>
 #include <span>
 
-#include "secateur/core/tensor.h"
+#include "secateur/backend/primitives.h"
 
 namespace secateur {
 
-// Primitives::normalize_images on a host device, in f32, f64, f16 or bf16.
-void normalize_images_on_host(const std::uint8_t* pixels, std::int64_t count, std::span<const double> mean,
-                              std::span<const double> deviation, const Tensor& images);
+// Primitives::load_images on a host device, to f32, f64, f16 or bf16.
+void load_images_on_host(const std::uint8_t* pixels, std::int64_t count, std::span<const double> mean,
+                         std::span<const double> deviation, const ImageAugmentation& augmentation,
+                         const Tensor& images);
 
 }  // namespace secateur

@@ -76,10 +76,11 @@ TEST(Findings, CsvHoldsTheNumbersAndQuotesText) {
 }
 
 TEST(Experiments, NamesAreKnownAndTheNearestIsNamed) {
+  const app::RunOptions base;
   for (const Experiment& experiment : experiments()) {
     EXPECT_EQ(experiment.points != nullptr, experiment.study == nullptr) << experiment.name;
     if (experiment.points) {
-      EXPECT_FALSE(experiment.points(app::RunOptions{}, Scale::smoke).empty()) << experiment.name;
+      EXPECT_FALSE(experiment.points(base, Scale::smoke).empty()) << experiment.name;
     }
     EXPECT_EQ(find_experiment(experiment.name).title, experiment.title);
   }
@@ -91,9 +92,34 @@ TEST(Experiments, NamesAreKnownAndTheNearestIsNamed) {
   }
 }
 
+// Table 3: both budgets of ResNet-50, with and without the trunks; the paper's figures stand beside its own
+// network alone.
+TEST(Experiments, Table3IsResNet50AtTheTwoBudgets) {
+  app::RunOptions base;
+  base.model.name = "resnet50";
+  base.data.name = "imagefolder";
+  const Experiment& table3 = find_experiment("table3");
+  EXPECT_EQ(table3.model, "resnet50");
+  EXPECT_EQ(table3.data, "imagefolder");
+  const auto points = table3.points(base, Scale::full);
+  ASSERT_EQ(points.size(), 4U);
+  EXPECT_NEAR(points[0].options.prune.budget.fraction, 0.482, 1e-12);
+  EXPECT_NEAR(points[3].options.prune.budget.fraction, 0.478, 1e-12);
+  EXPECT_EQ(points[0].options.prune.scope, PruneScope::all);
+  EXPECT_EQ(points[3].options.prune.scope, PruneScope::inner);
+  const Findings own = table3.findings({{points[0], {run_with(0.7, 0.69)}}});
+  EXPECT_EQ(own.table.rows[0].size(), own.table.header.size());
+  EXPECT_EQ(own.table.rows[0].back().value, 51.8);
+  base.model.name = "resnet18";
+  const Findings other = table3.findings({{table3.points(base, Scale::full)[0], {run_with(0.7, 0.69)}}});
+  EXPECT_EQ(other.table.rows[0].size(), other.table.header.size());
+  EXPECT_FALSE(other.table.rows[0].back().value.has_value());
+}
+
 // Table 2 of the paper: the budgets are one minus the FLOPs that it removed.
 TEST(Experiments, Table2IsCutToThePapersFlops) {
-  const auto points = find_experiment("table2").points(app::RunOptions{}, Scale::full);
+  const app::RunOptions base;
+  const auto points = find_experiment("table2").points(base, Scale::full);
   ASSERT_EQ(points.size(), 8U);
   EXPECT_EQ(points[0].options.model.name, "vgg16");
   EXPECT_NEAR(points[0].options.prune.budget.fraction, 0.444, 1e-12);

@@ -19,9 +19,9 @@ class CpuPrimitives final : public Primitives {
   void gather(Stream& stream, DType type, std::span<const GatherSegment> segments) override;
   void add(Stream& stream, const Tensor& a, const Tensor& b, const Tensor& out) override;
   void fill(Stream& stream, const Tensor& out, double value) override;
-  void normalize_images(Stream& stream, const std::uint8_t* pixels, std::int64_t count,
-                        std::span<const double> mean, std::span<const double> deviation,
-                        const Tensor& images) override;
+  void load_images(Stream& stream, const std::uint8_t* pixels, std::int64_t count,
+                   std::span<const double> mean, std::span<const double> deviation,
+                   const ImageAugmentation& augmentation, const Tensor& images) override;
   [[nodiscard]] bool all_finite(Stream& stream, DType type, const void* values, std::int64_t count) override;
 };
 

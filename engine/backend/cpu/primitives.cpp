@@ -202,10 +202,10 @@ void CpuPrimitives::fill(Stream& /*stream*/, const Tensor& out, double value) {
   });
 }
 
-void CpuPrimitives::normalize_images(Stream& /*stream*/, const std::uint8_t* pixels, std::int64_t count,
-                                     std::span<const double> mean, std::span<const double> deviation,
-                                     const Tensor& images) {
-  normalize_images_on_host(pixels, count, mean, deviation, images);
+void CpuPrimitives::load_images(Stream& /*stream*/, const std::uint8_t* pixels, std::int64_t count,
+                                std::span<const double> mean, std::span<const double> deviation,
+                                const ImageAugmentation& augmentation, const Tensor& images) {
+  load_images_on_host(pixels, count, mean, deviation, augmentation, images);
 }
 
 bool CpuPrimitives::all_finite(Stream& /*stream*/, DType type, const void* values, std::int64_t count) {

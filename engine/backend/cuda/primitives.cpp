@@ -160,9 +160,9 @@ class CudaPrimitives final : public Primitives {
     check(kernels::fill(out.data, static_cast<float>(value), storage_of(out), cuda.handle()));
   }
 
-  void normalize_images(Stream& stream, const std::uint8_t* pixels, std::int64_t count,
-                        std::span<const double> mean, std::span<const double> deviation,
-                        const Tensor& images) override {
+  void load_images(Stream& stream, const std::uint8_t* pixels, std::int64_t count,
+                   std::span<const double> mean, std::span<const double> deviation,
+                   const ImageAugmentation& augmentation, const Tensor& images) override {
     const std::int64_t channels = images.channels();
     require(images.shape.rank() == 4 && count >= 0 && count <= images.shape[0],
             "{} images do not fit into a tensor {}", count, images.shape.to_string());
@@ -176,17 +176,22 @@ class CudaPrimitives final : public Primitives {
                                     .channels = channels,
                                     .out_height = images.shape[1],
                                     .out_width = images.shape[2],
-                                    .ld = images.leading};
+                                    .padding = augmentation.padding,
+                                    .ld = images.leading,
+                                    .random_crop = augmentation.crop,
+                                    .random_flip = augmentation.mirror,
+                                    .seed = augmentation.seed};
     for (std::size_t c = 0; c < mean.size(); ++c) {
       options.mean[c] = static_cast<float>(mean[c]);
       options.inverse_deviation[c] = static_cast<float>(1 / deviation[c]);
     }
-    // The kernel reads the epoch of its random draws from device memory; here nothing is drawn.
     CudaStream& cuda = ready(stream);
-    const std::uint32_t epoch = 0;
-    auto* on_device = static_cast<std::uint32_t*>(cuda.scratch(sizeof(epoch)));
-    cuda.copy_to_device(on_device, &epoch, sizeof(epoch));
-    check(kernels::augment(images.data, pixels, nullptr, on_device, count, options, cuda.handle()));
+    std::uint32_t* epoch = nullptr;  // the kernel reads it from device memory; none where nothing is drawn
+    if (augmentation.crop || augmentation.mirror) {
+      epoch = static_cast<std::uint32_t*>(cuda.scratch(sizeof(augmentation.epoch)));
+      cuda.copy_to_device(epoch, &augmentation.epoch, sizeof(augmentation.epoch));
+    }
+    check(kernels::augment(images.data, pixels, augmentation.samples, epoch, count, options, cuda.handle()));
   }
 
   [[nodiscard]] bool all_finite(Stream& stream, DType type, const void* values, std::int64_t count) override {

@@ -169,10 +169,10 @@ class ReferencePrimitives final : public Primitives {
     std::fill_n(out.as<double>(), out.rows() * out.leading, value);
   }
 
-  void normalize_images(Stream& /*stream*/, const std::uint8_t* pixels, std::int64_t count,
-                        std::span<const double> mean, std::span<const double> deviation,
-                        const Tensor& images) override {
-    normalize_images_on_host(pixels, count, mean, deviation, images);
+  void load_images(Stream& /*stream*/, const std::uint8_t* pixels, std::int64_t count,
+                   std::span<const double> mean, std::span<const double> deviation,
+                   const ImageAugmentation& augmentation, const Tensor& images) override {
+    load_images_on_host(pixels, count, mean, deviation, augmentation, images);
   }
 
   bool all_finite(Stream& /*stream*/, DType type, const void* values, std::int64_t count) override {

@@ -51,6 +51,8 @@ class ImageSet {
   // Pixels [H, W, C] (of a set in memory alone) and label of sample i, 0 <= i < size().
   [[nodiscard]] std::span<const std::uint8_t> image(std::int64_t i) const;
   [[nodiscard]] std::int32_t label(std::int64_t i) const;
+  // Pixels [N, H, W, C] of the full set that this is a view of; none where the images are encoded.
+  [[nodiscard]] std::span<const std::uint8_t> full_pixels() const { return content_->pixels; }
   // Index of sample i in the full set that this is a view of: what random draws are keyed by.
   [[nodiscard]] std::int64_t full_index(std::int64_t i) const {
     return indices_[static_cast<std::size_t>(i)];

@@ -80,6 +80,9 @@ class Loader final : public PixelSource {
 // The loader for a set: a Loader, or an ImageLoader where the images are encoded.
 [[nodiscard]] std::unique_ptr<PixelSource> make_loader(const ImageSet& set, const LoaderOptions& options);
 
+// Throws Error for what no loader of a set in memory takes: see Loader.
+void check_loadable(const ImageSet& set, const LoaderOptions& options);
+
 // The order of an epoch: positions in a set of `size` samples. Throws Error for an epoch out of range.
 [[nodiscard]] std::vector<std::int64_t> epoch_order(std::int64_t size, bool shuffle, std::uint64_t seed,
                                                     std::int64_t epoch);

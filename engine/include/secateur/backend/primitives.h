@@ -62,6 +62,19 @@ struct GatherSegment {
   std::int64_t out_columns = 1;
 };
 
+// Which images are loaded, and how each is cropped and mirrored: drawn from RandomSequence(seed,
+// RngPurpose::augmentation, epoch, samples[n]): the crop's row and column, each below 2 * padding + 1, in the
+// image with `padding` black pixels on each side; then a bit, mirrored where it is 1. Of a sample in the
+// middle without crop.
+struct ImageAugmentation {
+  const std::int32_t* samples = nullptr;  // [count]; null: 0, 1, 2, ...
+  std::int64_t padding = 0;
+  bool crop = false;
+  bool mirror = false;
+  std::uint64_t seed = 0;
+  std::uint32_t epoch = 0;
+};
+
 class Primitives {
  public:
   virtual ~Primitives() = default;
@@ -92,12 +105,14 @@ class Primitives {
   // Every stored element of `out`, padding lanes included, becomes `value`.
   virtual void fill(Stream& stream, const Tensor& out, double value) = 0;
 
-  // images[n, h, w, c] = (pixel / 255 - mean[c]) / deviation[c] for the first `count` images, rounded to the
-  // type of `images` [>= count, H, W, C]; pixels [count, H, W, C], dense, on the device; padding lanes become
-  // zero. Host devices compute in double, a GPU in float and for at most 4 channels.
-  virtual void normalize_images(Stream& stream, const std::uint8_t* pixels, std::int64_t count,
-                                std::span<const double> mean, std::span<const double> deviation,
-                                const Tensor& images) = 0;
+  // images[n, h, w, c] = (pixel / 255 - mean[c]) / deviation[c] for n < count, rounded to the type of
+  // `images`
+  // [>= count, H, W, C]; padding lanes become zero. The pixel is that of image samples[n] of `pixels` [*, H,
+  // W, C] (dense, on the device, like samples), cropped and mirrored as asked for. Host devices compute in
+  // double, a GPU in float and for at most 4 channels. An index in samples is trusted.
+  virtual void load_images(Stream& stream, const std::uint8_t* pixels, std::int64_t count,
+                           std::span<const double> mean, std::span<const double> deviation,
+                           const ImageAugmentation& augmentation, const Tensor& images) = 0;
 
   // True when every element of the `count` is finite.
   [[nodiscard]] virtual bool all_finite(Stream& stream, DType type, const void* values,
