@@ -55,6 +55,9 @@ void check(const PruneOptions& o) {
   require(o.sparsity >= 0, "the strength of a training hook is not negative, got {}", o.sparsity);
   require(o.mask_knee > 0 && o.mask_knee < 0.75,
           "the mask's knee lies in (0, 0.75): its rate rises fast and levels off, got {}", o.mask_knee);
+  require(o.mask_mode == MaskMode::hard || o.train_epochs >= 1,
+          "mask mode '{}' needs epochs before the removal to mask after: train-epochs is 0",
+          option_name(o.mask_mode));
   [[maybe_unused]] const auto hook = make_train_hook(o);
   [[maybe_unused]] const auto criterion = make_criterion(o.criterion, {.reduction = o.producer_reduction});
   [[maybe_unused]] const auto policy = make_rate_policy(o.rate_policy, rate_policy_options(o));

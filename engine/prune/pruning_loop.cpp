@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "prune/loop_events.h"
+#include "prune/soft_mask.h"
 #include "secateur/core/error.h"
 
 namespace secateur {
@@ -108,11 +109,32 @@ void PruningLoop::start_round() {
 }
 
 void PruningLoop::train() {
+  if (s_.epoch == 0) mask();
   const EpochReport report =
       backend_.train_for_removal(round_phase(), phase_epoch(false),
                                  {.round = s_.round, .epoch = s_.epoch, .epochs = options_.train_epochs});
   events_.write("train_epoch", epoch_fields(s_.round, s_.epoch, report));
-  if (++s_.epoch == options_.train_epochs) after_training();
+  ++s_.epoch;
+  mask();
+  if (s_.epoch == options_.train_epochs) after_training();
+}
+
+// Scored on what the epoch has made of the filters, those included that were zero before it. The scores of
+// the last mask are those of the removal, which so takes what it set to zero.
+void PruningLoop::mask() {
+  if (options_.mask_mode == MaskMode::hard || s_.round % options_.frequency != 0) return;
+  s_.scores = backend_.score({s_.record.alpha, s_.record.beta, s_.round, options_.seed});
+  const PlannedRound planned = plan_round(options_, tracker_, s_.scores, s_.round, 0, goal());
+  const double progress = static_cast<double>(s_.epoch) / static_cast<double>(options_.train_epochs);
+  const double part =
+      options_.mask_mode == MaskMode::soft ? 1.0 : asymptotic_part(progress, options_.mask_knee);
+  const PruningPlan plan =
+      s_.epoch == options_.train_epochs ? planned.plan : part_of(planned, s_.scores, part);
+  backend_.zero(plan);
+  events_.write("mask", {{"round", s_.round},
+                         {"phase_epoch", s_.epoch},
+                         {"channels", plan.removed_channels()},
+                         {"channels_to_remove", planned.plan.removed_channels()}});
 }
 
 void PruningLoop::after_training() {
@@ -122,7 +144,9 @@ void PruningLoop::after_training() {
 }
 
 void PruningLoop::score() {
-  s_.scores = backend_.score({s_.record.alpha, s_.record.beta, s_.round, options_.seed});
+  if (s_.scores.empty()) {
+    s_.scores = backend_.score({s_.record.alpha, s_.record.beta, s_.round, options_.seed});
+  }
   for (const SpaceScores& space : s_.scores) {
     s_.record.names.push_back(space.name);
     s_.record.importance.push_back(importance_of(space));
@@ -132,7 +156,7 @@ void PruningLoop::score() {
 }
 
 void PruningLoop::remove() {
-  if (s_.scores.empty()) score();
+  if (!s_.snapshot) score();
   PlannedRound planned = plan_round(options_, tracker_, s_.scores, s_.round, s_.record.halvings, goal());
   std::vector<std::int64_t> widths;
   for (const WidthStep& step : planned.steps) widths.push_back(step.after);

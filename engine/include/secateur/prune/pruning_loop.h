@@ -2,7 +2,8 @@
 // after any unit of work and go on from its saved state with the same decisions.
 //
 //   for t in 1 .. T:
-//     train `train_epochs`
+//     train `train_epochs` (with soft masks: set what would be removed to zero before the first and after
+//       each)
 //     if t mod f == 0: score; rates; plan; remove; fine-tune E; evaluate; feedback
 //       accuracy fell by more than tau: train up to E_f epochs at a fraction of the rate; where that does not
 //       bring it back, return to the network before this round's removal, halve the rates, remove and
@@ -93,7 +94,7 @@ class PruningLoop {
     std::int64_t skipped_in_a_row = 0;
     bool budget_close = false;        // the last removal left no granule that would have fitted
     RoundRecord record;               // of the round that is under way
-    std::vector<SpaceScores> scores;  // of this round; empty before its scoring
+    std::vector<SpaceScores> scores;  // of this round (soft masks: of the last mask); empty before
     std::vector<WidthStep> steps;     // of the removal that was carried out
     std::optional<StateTree> snapshot;
     std::vector<RoundRecord> history;
@@ -109,6 +110,7 @@ class PruningLoop {
   void start_round();
   void after_training();
   void score();
+  void mask();
   void roll_back_and_soften();
   void accept(RoundOutcome outcome, double accuracy);
   void end_round(RoundOutcome outcome, double accuracy);
