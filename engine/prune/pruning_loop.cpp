@@ -26,6 +26,9 @@ bool PruningLoop::step() {
     case LoopPhase::train:
       train();
       return true;
+    case LoopPhase::search:
+      search();
+      return true;
     case LoopPhase::remove:
       remove();
       return true;
@@ -96,7 +99,9 @@ void PruningLoop::start_round() {
   s_.record.beta = weights.beta;
   s_.scores.clear();
   s_.steps.clear();
+  s_.searched.clear();
   s_.snapshot.reset();
+  search_.reset();
   s_.epoch = 0;
   s_.phase = LoopPhase::train;
   events_.write("round_start", {{"round", s_.round},
@@ -140,7 +145,45 @@ void PruningLoop::mask() {
 void PruningLoop::after_training() {
   s_.epoch = 0;
   // Evaluated only where no removal follows, which ends in an evaluation of its own.
-  s_.phase = s_.round % options_.frequency == 0 ? LoopPhase::remove : LoopPhase::evaluate;
+  const LoopPhase removal = options_.search.name == "none" ? LoopPhase::remove : LoopPhase::search;
+  s_.phase = s_.round % options_.frequency == 0 ? removal : LoopPhase::evaluate;
+}
+
+std::unique_ptr<Search> PruningLoop::new_search(std::size_t layers) const {
+  return make_search({.options = options_.search,
+                      .layers = static_cast<std::int64_t>(layers),
+                      .round = s_.round,
+                      .seed = options_.seed});
+}
+
+// Tries one candidate.
+void PruningLoop::search() {
+  if (!s_.snapshot) score();
+  if (search_ == nullptr) search_ = new_search(s_.scores.size());
+  const std::vector<double> rates = search_->ask();
+  const PlannedRound planned = plan_with_rates(options_, tracker_, s_.scores, rates, s_.round, 0, goal());
+  backend_.apply(planned.plan);
+  const NetworkCost cost = backend_.cost();
+  const LrPhase phase{.factor = find_lr_schedule("constant"),
+                      .base_rate = round_phase().rate(static_cast<double>(phase_epoch(true))),
+                      .epochs = static_cast<double>(options_.search.epochs)};
+  for (std::int64_t e = 0; e < options_.search.epochs; ++e) {
+    events_.write("search_epoch", epoch_fields(s_.round, e, backend_.train_epoch(phase, e)));
+  }
+  // A network that is too large is no candidate.
+  const double accuracy = measure("search");
+  search_->tell(planned.budget && !planned.budget->met ? 0.0 : accuracy);
+  backend_.rollback(*s_.snapshot);
+  events_.write("candidate", {{"round", s_.round},
+                              {"rates", planned.rates},
+                              {"accuracy", accuracy},
+                              {"best", search_->best_fitness()},
+                              {"parameters", cost.parameters},
+                              {"macs", cost.macs}});
+  if (!search_->finished()) return;
+  s_.searched = search_->best();
+  search_.reset();
+  s_.phase = LoopPhase::remove;
 }
 
 void PruningLoop::score() {
@@ -157,7 +200,10 @@ void PruningLoop::score() {
 
 void PruningLoop::remove() {
   if (!s_.snapshot) score();
-  PlannedRound planned = plan_round(options_, tracker_, s_.scores, s_.round, s_.record.halvings, goal());
+  PlannedRound planned =
+      s_.searched.empty()
+          ? plan_round(options_, tracker_, s_.scores, s_.round, s_.record.halvings, goal())
+          : plan_with_rates(options_, tracker_, s_.scores, s_.searched, s_.round, s_.record.halvings, goal());
   std::vector<std::int64_t> widths;
   for (const WidthStep& step : planned.steps) widths.push_back(step.after);
   const NetworkCost before = backend_.cost();
@@ -170,6 +216,7 @@ void PruningLoop::remove() {
     return;
   }
   backend_.apply(planned.plan);
+  if (options_.reinitialize) backend_.reinitialize();
   const NetworkCost after = backend_.cost();
   events_.write("removal", {{"round", s_.round},
                             {"channels", planned.plan.removed_channels()},

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "prune/soft_mask.h"
 #include "secateur/core/error.h"
@@ -453,6 +454,68 @@ TEST(PruningLoop, ResumesBetweenSoftMasks) {
   expect_resumable(options, {0.9, 0.5, 0.6, 0.7, 0.89, 0.9});
 }
 
+// One layer more or less does nothing; accuracy says which candidate is best.
+TEST(PruningLoop, RemovesWhatTheBestCandidateOfASearchSays) {
+  PruneOptions options = options_of_test();
+  options.rounds = 1;
+  options.search = {.name = "abc", .sources = 3, .cycles = 0, .levels = 10, .epochs = 2};
+  // Before; three candidates, the second the best; after the removal.
+  ScriptedRun run(options, {0.9, 0.5, 0.7, 0.6, 0.89});
+  const auto search = make_search({.options = options.search, .layers = 2, .seed = options.seed});
+  search->tell(0);
+  const std::vector<double> rates = search->ask();
+  run.loop.run([] {});
+  for (std::size_t l = 0; l < 2; ++l) {
+    EXPECT_EQ(run.backend.widths[l],
+              std::max<std::int64_t>(1, std::lround(static_cast<double>(kWidth) * (1 - rates[l]))));
+  }
+  EXPECT_EQ(run.events.count("candidate"), 3);
+  EXPECT_EQ(run.events.count("search_epoch"), 6);
+  EXPECT_EQ(run.backend.scored.size(), 1U);
+  EXPECT_EQ(run.backend.epochs, 1 + 6 + 2);
+  EXPECT_DOUBLE_EQ(run.loop.history()[0].accuracy, 0.89);
+}
+
+TEST(PruningLoop, EveryCandidateOfASearchMeetsTheBudget) {
+  PruneOptions options = options_of_test();
+  options.rounds = 1;
+  options.width.mode = WidthMode::target;
+  options.budget.fraction = 0.4;
+  options.search = {.name = "abc", .sources = 4, .cycles = 2, .epochs = 0};
+  ScriptedRun run(options, {0.9});
+  const LoopResult result = run.loop.run([] {});
+  ASSERT_TRUE(result.budget.has_value());
+  EXPECT_TRUE(result.budget->met);
+  ASSERT_GT(run.backend.applied.size(), 8U);
+  for (const PruningPlan& plan : run.backend.applied) {
+    std::vector<std::int64_t> widths(2, kWidth);
+    for (const KeepChannels& edit : plan.edits) {
+      widths.at(edit.space == "conv0" ? 0 : 1) = static_cast<std::int64_t>(edit.kept.size());
+    }
+    EXPECT_LE(run.backend.cost_with(widths).macs, 0.4 * kWidth * kWidth);
+    EXPECT_GT(run.backend.cost_with(widths).macs, 0.35 * kWidth * kWidth);
+  }
+}
+
+TEST(PruningLoop, ResumesInTheMiddleOfASearch) {
+  PruneOptions options = options_of_test();
+  options.rounds = 2;
+  options.search = {.name = "abc", .sources = 3, .cycles = 2, .epochs = 1};
+  expect_resumable(options, {0.9, 0.5, 0.7, 0.6, 0.65, 0.55, 0.72, 0.3, 0.2, 0.89, 0.9});
+}
+
+TEST(PruningLoop, DrawsTheWeightsAnewWhereAskedTo) {
+  PruneOptions options = options_of_test();
+  ScriptedRun plain(options, {0.9});
+  plain.loop.run([] {});
+  EXPECT_EQ(plain.backend.reinitialized, 0);
+  options.rounds = 1;
+  options.reinitialize = true;
+  ScriptedRun run(options, {0.9});
+  run.loop.run([] {});
+  EXPECT_EQ(run.backend.reinitialized, 1);
+}
+
 TEST(PruningLoop, RefusesImpossibleOptions) {
   const auto refused = [](auto change) {
     PruneOptions options = options_of_test();
@@ -463,6 +526,11 @@ TEST(PruningLoop, RefusesImpossibleOptions) {
   refused([](PruneOptions& o) { o.frequency = 4; });
   refused([](PruneOptions& o) { o.rate = 1; });
   refused([](PruneOptions& o) { o.criterion = "unifed"; });
+  refused([](PruneOptions& o) { o.search.name = "bees"; });
+  refused([](PruneOptions& o) {
+    o.search.name = "abc";
+    o.mask_mode = MaskMode::soft;
+  });
   refused([](PruneOptions& o) { o.rate_policy = "fixed"; });
   refused([](PruneOptions& o) { o.lr_schedule = "cosinus"; });
   refused([](PruneOptions& o) { o.width.round_to = 0; });

@@ -162,6 +162,9 @@ TEST(TrainHook, PlainEpochsForgetTheHooksTerms) {
 TEST(TrainHook, UnknownNamesAreRefused) {
   EXPECT_THROW(check(options_with("sliming", 1e-4)), Error);
   EXPECT_THROW(check(options_with("slimming", -1e-4)), Error);
+  PruneOptions idle = options_with("slimming", 1e-4);
+  idle.train_epochs = 0;
+  EXPECT_THROW(check(idle), Error);
   EXPECT_THROW(register_train_hook("slimming", "", [](const PruneOptions&) { return nullptr; }), Error);
 }
 
