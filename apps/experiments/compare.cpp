@@ -1,4 +1,6 @@
 // The methods that `compare` sets side by side, and the table of such a comparison.
+#include <algorithm>
+
 #include "experiments/definitions.h"
 
 namespace secateur::experiments {
@@ -17,6 +19,68 @@ Findings compared(const std::vector<Outcome>& outcomes) {
   return findings;
 }
 
+namespace {
+
+constexpr const char* kPapers = "unified (the paper's)";
+
+// Methods with a phase of their own have one round, with as many epochs as the others have in all of theirs:
+// `before` of them before the removal.
+void one_round(PruneOptions& prune, std::int64_t before, std::int64_t after) {
+  prune.rounds = 1;
+  prune.frequency = 1;
+  prune.train_epochs = before;
+  prune.finetune_epochs = after;
+}
+
+void add_methods_with_phases(std::vector<Point>& points, const app::RunOptions& common, std::int64_t epochs) {
+  const auto add = [&](const char* name, const char* criterion, const char* rate_policy) -> PruneOptions& {
+    points.push_back({name, common});
+    points.back().options.prune.criterion = criterion;
+    points.back().options.prune.rate_policy = rate_policy;
+    return points.back().options.prune;
+  };
+  const std::int64_t phase = std::max<std::int64_t>(epochs / 2, 1);
+  const std::int64_t rest = std::max<std::int64_t>(epochs - phase, 0);
+
+  PruneOptions* prune = &add("network slimming with its sparsity phase, global", "bn_scale", "global");
+  one_round(*prune, phase, rest);
+  prune->train_hook = "slimming";
+  prune = &add("L2 after sparse learning by coupled groups (DepGraph's), uniform rates", "l2", "uniform");
+  one_round(*prune, phase, rest);
+  prune->train_hook = "group_lasso";
+  prune->sparsity = 5e-4;
+  prune = &add("SFP, uniform rates", "l2", "uniform");
+  one_round(*prune, std::max<std::int64_t>(epochs, 1), 0);
+  prune->mask_mode = MaskMode::soft;
+  prune = &add("ASFP, uniform rates", "l2", "uniform");
+  one_round(*prune, std::max<std::int64_t>(epochs, 1), 0);
+  prune->mask_mode = MaskMode::asymptotic;
+  prune = &add("ABCPruner (L1 filters, candidates measured untrained)", "l1", "uniform");
+  one_round(*prune, 0, epochs);
+  prune->search.name = "abc";
+  prune->search.epochs = 0;
+}
+
+void add_controls(std::vector<Point>& points, const app::RunOptions& common, std::int64_t epochs) {
+  points.push_back({"unpruned, equal extra epochs (control)", common});
+  PruneOptions& whole = points.back().options.prune;
+  whole.width.mode = WidthMode::per_round;
+  whole.criterion = "l1";
+  whole.rate_policy = "uniform";
+  whole.rate = 0;
+
+  points.push_back({"the paper's widths from scratch, equal epochs in all (control)", common, kPapers});
+  const app::TrainOptions& train = common.train;
+  PruneOptions& small = points.back().options.prune;
+  one_round(small, 0, train.epochs + epochs);
+  small.criterion = "l1";
+  small.reinitialize = true;
+  small.learning_rate = train.learning_rate;
+  small.lr_schedule = train.schedule;
+}
+
+}  // namespace
+
 std::vector<Point> compare_points(const app::RunOptions& base, Scale scale) {
   std::vector<Point> points;
   const auto add = [&](const char* name, const char* criterion, const char* rate_policy) {
@@ -28,7 +92,7 @@ std::vector<Point> compare_points(const app::RunOptions& base, Scale scale) {
     options.prune.fallback.enabled = false;
     points.push_back({name, options});
   };
-  add("unified (the paper's)", "unified", "eq18");
+  add(kPapers, "unified", "eq18");
   add("random (control)", "random", "uniform");
   if (scale == Scale::smoke) return points;
   add("magnitude alone, rates of Eq. 18", "l1", "eq18");
@@ -52,6 +116,13 @@ std::vector<Point> compare_points(const app::RunOptions& base, Scale scale) {
   add("CorrNet (from a description), uniform rates", "corrnet", "uniform");
   add("PRF (from a description), uniform rates", "prf", "uniform");
   add("HBFP without its regulariser, uniform rates", "hbfp", "uniform");
+  app::RunOptions common = base;
+  common.prune.width.mode = WidthMode::target;
+  common.prune.fallback.enabled = false;
+  const PruneOptions& p = base.prune;
+  const std::int64_t epochs = p.rounds * p.train_epochs + p.rounds / p.frequency * p.finetune_epochs;
+  add_methods_with_phases(points, common, epochs);
+  add_controls(points, common, epochs);
   return points;
 }
 

@@ -21,6 +21,8 @@ enum class Scale : std::uint8_t { smoke, quick, full };
 struct Point {
   std::string name;
   app::RunOptions options;
+  // The name of an earlier point, whose widths this one takes, seed by seed, in place of rates of its own.
+  std::string widths_of = {};
 };
 
 struct Outcome {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cctype>
 #include <chrono>
 
@@ -56,6 +57,22 @@ void require_done(int code, const RunFolder& folder) {
   require(code == 0, "the run in '{}' ended with code {}", folder.path().string(), code);
 }
 
+// The point, told to leave the widths that a finished run left.
+Point with_widths(Point point, const app::RunHistory& run) {
+  PruneOptions& prune = point.options.prune;
+  prune.rate_policy = "fixed";
+  prune.width = {.mode = WidthMode::per_round, .rounding = Rounding::carry};
+  prune.rate_table.clear();
+  for (std::size_t l = 0; l < run.layer_names.size(); ++l) {
+    if (run.widths_after.at(l) == run.widths_before.at(l)) continue;
+    prune.rate_table.push_back(
+        fmt::format("{}={:.17g}", run.layer_names[l], 1 - run.widths_after[l] / run.widths_before[l]));
+  }
+  require(!prune.rate_table.empty(), "'{}' takes the widths of '{}', which removed nothing", point.name,
+          point.widths_of);
+  return point;
+}
+
 }  // namespace
 
 fs::path Lab::baseline(const RunOptions& options) {
@@ -101,7 +118,16 @@ std::vector<Outcome> Lab::run(const std::vector<Point>& points, std::int64_t see
                                          " left";
       fmt::print("[{}/{}] {}, seed {}{}\n", done + 1, total, outcome.point.name, seed, left);
       std::fflush(stdout);
-      outcome.runs.push_back(pruned(outcome.point, seed));
+      if (outcome.point.widths_of.empty()) {
+        outcome.runs.push_back(pruned(outcome.point, seed));
+      } else {
+        const auto model = std::ranges::find(outcomes, outcome.point.widths_of,
+                                             [](const Outcome& other) { return other.point.name; });
+        require(model != outcomes.end() && static_cast<std::int64_t>(model->runs.size()) == seed,
+                "'{}' takes the widths of '{}', which is no earlier run", outcome.point.name,
+                outcome.point.widths_of);
+        outcome.runs.push_back(pruned(with_widths(outcome.point, model->runs.back()), seed));
+      }
       ++done;
     }
   }

@@ -80,6 +80,13 @@ void PruneNarrator::write(std::string_view event, const LogFields& fields) {
   } else if (event == "evaluation") {
     progress_.say(
         fmt::format("round {}: validation accuracy {}", round, percent(number(fields, "accuracy"))));
+  } else if (event == "mask") {
+    progress_.say(fmt::format("round {}: {} of {} filters are masked", round, integer(fields, "channels"),
+                              integer(fields, "channels_to_remove")));
+  } else if (event == "candidate") {
+    progress_.say(fmt::format("round {}: a candidate of {} multiply-adds: {}, the best so far {}", round,
+                              scaled(number(fields, "macs")), percent(number(fields, "accuracy")),
+                              percent(number(fields, "best"))));
   } else if (event == "fallback_start") {
     progress_.begin_phase(fmt::format("fallback of round {}", round), options_.fallback.epochs);
     progress_.say(

@@ -73,9 +73,6 @@ void describe(PruneOptions& o, Visitor& v) {
   v("prune.search-levels", o.search.levels, "A layer keeps up to so many tenths (P)", at_least(1),
     at_most(10));
   v("prune.search-epochs", o.search.epochs, "Epochs of training before a candidate is measured", at_least(0));
-  v("prune.distill-weight", o.distill.weight, "Weight of the unpruned network's soft targets in fine-tuning",
-    between(0, 1));
-  v("prune.distill-temperature", o.distill.temperature, "Temperature of the soft targets", above(0));
   v("prune.reinitialize", o.reinitialize, "Draw the weights anew after each removal (a control)");
   v("prune.train-epochs", o.train_epochs, "Epochs of training before each removal", at_least(0));
   v("prune.finetune-epochs", o.finetune_epochs, "Epochs of fine-tuning after each removal (E)", at_least(0));

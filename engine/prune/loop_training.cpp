@@ -75,6 +75,8 @@ void PruningLoop::save(StateWriter w) const {
     targets.push_back(step.target);
     widths.insert(widths.end(), {step.before, step.after, step.remove});
   }
+  w.set("searched", s_.searched);
+  if (search_ != nullptr) search_->save(w.scope("search"));
   w.set("step_targets", targets);
   w.set("step_widths", widths);
   tracker_.save(w.scope("widths"));
@@ -111,11 +113,18 @@ void PruningLoop::restore(const StateReader& r) {
   for (std::size_t i = 0; i < targets.size(); ++i) {
     s.steps.push_back({widths[3 * i], widths[3 * i + 1], widths[3 * i + 2], targets[i]});
   }
+  s.searched = r.get_or<std::vector<double>>("searched", {});
   if (r.get<bool>("has_snapshot")) s.snapshot = copy_out(r.scope("snapshot"));
   tracker_.restore(r.scope("widths"));
   controller_.restore(r.scope("controller"));
   backend_.restore(r.scope("backend"));
   s_ = std::move(s);
+  search_.reset();
+  if (r.contains("search")) {
+    search_ = new_search(s_.scores.size());
+    require(search_ != nullptr, "the stored run stands in a search, and the options name none");
+    search_->restore(r.scope("search"));
+  }
 }
 
 }  // namespace secateur

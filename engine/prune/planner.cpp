@@ -35,11 +35,20 @@ std::string reason_of_empty_plan(const PlannedRound& planned, const WidthTracker
 PlannedRound plan_round(const PruneOptions& options, const WidthTracker& tracker,
                         std::span<const SpaceScores> spaces, std::int64_t round, std::int64_t halvings,
                         const BudgetGoal& goal) {
+  std::vector<double> rates =
+      make_rate_policy(options.rate_policy, rate_policy_options(options))->rates(spaces);
+  require(rates.size() == spaces.size(), "rate policy '{}' gave {} rates for {} layers", options.rate_policy,
+          rates.size(), spaces.size());
+  return plan_with_rates(options, tracker, spaces, std::move(rates), round, halvings, goal);
+}
+
+PlannedRound plan_with_rates(const PruneOptions& options, const WidthTracker& tracker,
+                             std::span<const SpaceScores> spaces, std::vector<double> rates,
+                             std::int64_t round, std::int64_t halvings, const BudgetGoal& goal) {
+  require(rates.size() == spaces.size(), "there are {} rates for {} layers", rates.size(), spaces.size());
   PlannedRound planned;
   planned.round = round;
-  planned.rates = make_rate_policy(options.rate_policy, rate_policy_options(options))->rates(spaces);
-  require(planned.rates.size() == spaces.size(), "rate policy '{}' gave {} rates for {} layers",
-          options.rate_policy, planned.rates.size(), spaces.size());
+  planned.rates = std::move(rates);
 
   if (options.width.mode == WidthMode::target) {
     BudgetedStep step = budgeted_step(tracker, spaces, planned.rates, round, removals_left(options, round),

@@ -3,6 +3,7 @@
 #include "secateur/core/error.h"
 #include "secateur/prune/criterion.h"
 #include "secateur/prune/rate_policy.h"
+#include "secateur/prune/search.h"
 #include "secateur/prune/train_hooks.h"
 #include "secateur/train/lr_schedule.h"
 
@@ -55,6 +56,18 @@ void check(const PruneOptions& o) {
   require(o.sparsity >= 0, "the strength of a training hook is not negative, got {}", o.sparsity);
   require(o.mask_knee > 0 && o.mask_knee < 0.75,
           "the mask's knee lies in (0, 0.75): its rate rises fast and levels off, got {}", o.mask_knee);
+  require(o.mask_mode == MaskMode::hard || o.train_epochs >= 1,
+          "mask mode '{}' needs epochs before the removal to mask after: train-epochs is 0",
+          option_name(o.mask_mode));
+  [[maybe_unused]] const auto search = make_search({.options = o.search, .layers = 1});
+  require(
+      search == nullptr || o.mask_mode == MaskMode::hard,
+      "a search tries out removals, and masks are of the rate policy's: '{}' and mask mode '{}' do not go "
+      "together",
+      o.search.name, option_name(o.mask_mode));
+  require(o.search.epochs >= 0, "numbers of epochs are not negative, got {}", o.search.epochs);
+  require(o.train_hook == "none" || o.train_epochs >= 1,
+          "training hook '{}' works in the epochs before a removal: train-epochs is 0", o.train_hook);
   [[maybe_unused]] const auto hook = make_train_hook(o);
   [[maybe_unused]] const auto criterion =
       make_criterion(o.criterion, {.reduction = o.producer_reduction, .quirks = o.quirks});

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "prune/loop_events.h"
+#include "prune/soft_mask.h"
 #include "secateur/core/error.h"
 
 namespace secateur {
@@ -24,6 +25,9 @@ bool PruningLoop::step() {
       return true;
     case LoopPhase::train:
       train();
+      return true;
+    case LoopPhase::search:
+      search();
       return true;
     case LoopPhase::remove:
       remove();
@@ -95,7 +99,9 @@ void PruningLoop::start_round() {
   s_.record.beta = weights.beta;
   s_.scores.clear();
   s_.steps.clear();
+  s_.searched.clear();
   s_.snapshot.reset();
+  search_.reset();
   s_.epoch = 0;
   s_.phase = LoopPhase::train;
   events_.write("round_start", {{"round", s_.round},
@@ -108,21 +114,82 @@ void PruningLoop::start_round() {
 }
 
 void PruningLoop::train() {
+  if (s_.epoch == 0) mask();
   const EpochReport report =
       backend_.train_for_removal(round_phase(), phase_epoch(false),
                                  {.round = s_.round, .epoch = s_.epoch, .epochs = options_.train_epochs});
   events_.write("train_epoch", epoch_fields(s_.round, s_.epoch, report));
-  if (++s_.epoch == options_.train_epochs) after_training();
+  ++s_.epoch;
+  mask();
+  if (s_.epoch == options_.train_epochs) after_training();
+}
+
+// Scored on what the epoch has made of the filters, those included that were zero before it. The scores of
+// the last mask are those of the removal, which so takes what it set to zero.
+void PruningLoop::mask() {
+  if (options_.mask_mode == MaskMode::hard || s_.round % options_.frequency != 0) return;
+  s_.scores = backend_.score({s_.record.alpha, s_.record.beta, s_.round, options_.seed});
+  const PlannedRound planned = plan_round(options_, tracker_, s_.scores, s_.round, 0, goal());
+  const double progress = static_cast<double>(s_.epoch) / static_cast<double>(options_.train_epochs);
+  const double part =
+      options_.mask_mode == MaskMode::soft ? 1.0 : asymptotic_part(progress, options_.mask_knee);
+  const PruningPlan plan =
+      s_.epoch == options_.train_epochs ? planned.plan : part_of(planned, s_.scores, part);
+  backend_.zero(plan);
+  events_.write("mask", {{"round", s_.round},
+                         {"phase_epoch", s_.epoch},
+                         {"channels", plan.removed_channels()},
+                         {"channels_to_remove", planned.plan.removed_channels()}});
 }
 
 void PruningLoop::after_training() {
   s_.epoch = 0;
   // Evaluated only where no removal follows, which ends in an evaluation of its own.
-  s_.phase = s_.round % options_.frequency == 0 ? LoopPhase::remove : LoopPhase::evaluate;
+  const LoopPhase removal = options_.search.name == "none" ? LoopPhase::remove : LoopPhase::search;
+  s_.phase = s_.round % options_.frequency == 0 ? removal : LoopPhase::evaluate;
+}
+
+std::unique_ptr<Search> PruningLoop::new_search(std::size_t layers) const {
+  return make_search({.options = options_.search,
+                      .layers = static_cast<std::int64_t>(layers),
+                      .round = s_.round,
+                      .seed = options_.seed});
+}
+
+// Tries one candidate.
+void PruningLoop::search() {
+  if (!s_.snapshot) score();
+  if (search_ == nullptr) search_ = new_search(s_.scores.size());
+  const std::vector<double> rates = search_->ask();
+  const PlannedRound planned = plan_with_rates(options_, tracker_, s_.scores, rates, s_.round, 0, goal());
+  backend_.apply(planned.plan);
+  const NetworkCost cost = backend_.cost();
+  const LrPhase phase{.factor = find_lr_schedule("constant"),
+                      .base_rate = round_phase().rate(static_cast<double>(phase_epoch(true))),
+                      .epochs = static_cast<double>(options_.search.epochs)};
+  for (std::int64_t e = 0; e < options_.search.epochs; ++e) {
+    events_.write("search_epoch", epoch_fields(s_.round, e, backend_.train_epoch(phase, e)));
+  }
+  // A network that is too large is no candidate.
+  const double accuracy = measure("search");
+  search_->tell(planned.budget && !planned.budget->met ? 0.0 : accuracy);
+  backend_.rollback(*s_.snapshot);
+  events_.write("candidate", {{"round", s_.round},
+                              {"rates", planned.rates},
+                              {"accuracy", accuracy},
+                              {"best", search_->best_fitness()},
+                              {"parameters", cost.parameters},
+                              {"macs", cost.macs}});
+  if (!search_->finished()) return;
+  s_.searched = search_->best();
+  search_.reset();
+  s_.phase = LoopPhase::remove;
 }
 
 void PruningLoop::score() {
-  s_.scores = backend_.score({s_.record.alpha, s_.record.beta, s_.round, options_.seed});
+  if (s_.scores.empty()) {
+    s_.scores = backend_.score({s_.record.alpha, s_.record.beta, s_.round, options_.seed});
+  }
   for (const SpaceScores& space : s_.scores) {
     s_.record.names.push_back(space.name);
     s_.record.importance.push_back(importance_of(space));
@@ -132,8 +199,11 @@ void PruningLoop::score() {
 }
 
 void PruningLoop::remove() {
-  if (s_.scores.empty()) score();
-  PlannedRound planned = plan_round(options_, tracker_, s_.scores, s_.round, s_.record.halvings, goal());
+  if (!s_.snapshot) score();
+  PlannedRound planned =
+      s_.searched.empty()
+          ? plan_round(options_, tracker_, s_.scores, s_.round, s_.record.halvings, goal())
+          : plan_with_rates(options_, tracker_, s_.scores, s_.searched, s_.round, s_.record.halvings, goal());
   std::vector<std::int64_t> widths;
   for (const WidthStep& step : planned.steps) widths.push_back(step.after);
   const NetworkCost before = backend_.cost();
@@ -146,6 +216,7 @@ void PruningLoop::remove() {
     return;
   }
   backend_.apply(planned.plan);
+  if (options_.reinitialize) backend_.reinitialize();
   const NetworkCost after = backend_.cost();
   events_.write("removal", {{"round", s_.round},
                             {"channels", planned.plan.removed_channels()},

@@ -128,9 +128,41 @@ TEST(Experiments, Table2IsCutToThePapersFlops) {
 }
 
 TEST(Experiments, ComparedMethodsGetEqualEpochsAndBudgets) {
-  for (const Point& point : find_experiment("compare").points(app::RunOptions{}, Scale::full)) {
-    EXPECT_EQ(point.options.prune.width.mode, WidthMode::target) << point.name;
-    EXPECT_FALSE(point.options.prune.fallback.enabled) << point.name;
+  const app::RunOptions base;
+  const auto epochs_of = [](const PruneOptions& o) {
+    return o.rounds * o.train_epochs + o.rounds / o.frequency * o.finetune_epochs;
+  };
+  int controls = 0;
+  for (const Point& point : find_experiment("compare").points(base, Scale::full)) {
+    const PruneOptions& prune = point.options.prune;
+    EXPECT_FALSE(prune.fallback.enabled) << point.name;
+    EXPECT_NO_THROW(check(prune)) << point.name;
+    EXPECT_EQ(prune.search.name == "none" ? 0 : prune.search.epochs, 0) << point.name;
+    if (prune.reinitialize) {
+      EXPECT_EQ(epochs_of(prune), base.train.epochs + epochs_of(base.prune)) << point.name;
+      EXPECT_FALSE(point.widths_of.empty());
+      ++controls;
+      continue;
+    }
+    EXPECT_EQ(epochs_of(prune), epochs_of(base.prune)) << point.name;
+    if (prune.rate == 0) {
+      EXPECT_EQ(prune.width.mode, WidthMode::per_round) << point.name;
+      ++controls;
+    } else {
+      EXPECT_EQ(prune.width.mode, WidthMode::target) << point.name;
+    }
+  }
+  EXPECT_EQ(controls, 2);
+}
+
+// With no epochs before removals, as a recipe may have it, the masks still have some to act after.
+TEST(Experiments, ComparedMethodsCanRunInOneEpoch) {
+  app::RunOptions base;
+  base.prune.rounds = 1;
+  base.prune.train_epochs = 0;
+  base.prune.finetune_epochs = 1;
+  for (const Point& point : find_experiment("compare").points(base, Scale::full)) {
+    EXPECT_NO_THROW(check(point.options.prune)) << point.name;
   }
 }
 

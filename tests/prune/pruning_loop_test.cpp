@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
+#include "prune/soft_mask.h"
 #include "secateur/core/error.h"
 
 namespace secateur {
@@ -29,9 +31,11 @@ class ScriptedBackend final : public PruningBackend {
     std::vector<SpaceScores> result = spaces();
     for (SpaceScores& space : result) {
       for (std::int64_t i = 0; i < space.width; ++i) {
-        space.scores.push_back(static_cast<double>(i));
-        if (i + 1 == space.width) break;
-        space.order.push_back(i);
+        space.scores.push_back(static_cast<double>((i + shift * epochs) % space.width));
+      }
+      for (std::int64_t i = 0; i + 1 < space.width; ++i) {
+        const auto place = std::ranges::find(space.scores, static_cast<double>(i));
+        space.order.push_back(place - space.scores.begin());
         space.order_scores.push_back(static_cast<double>(i));
       }
     }
@@ -47,6 +51,7 @@ class ScriptedBackend final : public PruningBackend {
     return {.samples = 100, .loss = 1, .top1 = script_[i], .top5 = 1};
   }
   void apply(const PruningPlan& plan) override {
+    applied.push_back(plan);
     for (const KeepChannels& edit : plan.edits) {
       std::int64_t& width = widths.at(edit.space == "conv0" ? 0 : 1);
       EXPECT_EQ(width, edit.width);
@@ -83,7 +88,9 @@ class ScriptedBackend final : public PruningBackend {
   std::int64_t epochs = 0;
   std::vector<double> rates;  // learning rate of each epoch
   std::vector<CriterionContext> scored;
+  std::int64_t shift = 0;  // by which an epoch of training turns the scores round
   std::vector<PruningPlan> zeroed;
+  std::vector<PruningPlan> applied;
   std::int64_t reinitialized = 0;
 
  private:
@@ -331,6 +338,72 @@ TEST(PruningLoop, PreviewChangesNothing) {
   EXPECT_EQ(run.backend.widths, (std::vector<std::int64_t>{27, 27}));
 }
 
+// One round of four epochs and a removal of a quarter; each epoch turns the ranking by five channels.
+ScriptedRun masked_run(MaskMode mode) {
+  PruneOptions options = options_of_test();
+  options.rounds = 1;
+  options.train_epochs = 4;
+  options.finetune_epochs = 0;
+  options.mask_mode = mode;
+  return {options, {0.9}};
+}
+
+std::vector<std::int64_t> removed_by(const PruningPlan& plan) {
+  std::vector<std::int64_t> removed;
+  if (plan.empty()) return removed;
+  for (std::int64_t i = 0; i < plan.edits[0].width; ++i) {
+    if (!std::ranges::binary_search(plan.edits[0].kept, i)) removed.push_back(i);
+  }
+  return removed;
+}
+
+TEST(SoftMask, ZeroesTheWeakestAfterEveryEpochAndRemovesTheLastOnes) {
+  ScriptedRun run = masked_run(MaskMode::soft);
+  run.backend.shift = 5;
+  run.loop.run([] {});
+  ASSERT_EQ(run.backend.zeroed.size(), 5U);  // before the first epoch, and after each
+  for (std::int64_t e = 0; e < 5; ++e) {
+    std::vector<std::int64_t> weakest;  // scores 0 .. 15 after e epochs
+    for (std::int64_t i = 0; i < 16; ++i) weakest.push_back((i - 5 * e + kWidth) % kWidth);
+    std::ranges::sort(weakest);
+    EXPECT_EQ(removed_by(run.backend.zeroed[static_cast<std::size_t>(e)]), weakest) << e;
+  }
+  ASSERT_EQ(run.backend.applied.size(), 1U);
+  EXPECT_EQ(run.backend.applied[0], run.backend.zeroed.back());
+  EXPECT_EQ(run.backend.scored.size(), 5U) << "the removal is that of the last mask, not of new scores";
+  EXPECT_EQ(run.events.count("mask"), 5);
+}
+
+TEST(SoftMask, AnAsymptoticMaskGrows) {
+  ScriptedRun run = masked_run(MaskMode::asymptotic);
+  run.loop.run([] {});
+  std::vector<std::size_t> counts;
+  for (const PruningPlan& plan : run.backend.zeroed) counts.push_back(removed_by(plan).size());
+  // k = 8 ln 4 to four digits: 16 (1 - 4^-2), (1 - 4^-4), (1 - 4^-6) of 16 filters, rounded down.
+  EXPECT_EQ(counts, (std::vector<std::size_t>{0, 15, 15, 15, 16}));
+  EXPECT_EQ(run.backend.applied[0], run.backend.zeroed.back());
+}
+
+TEST(SoftMask, AsymptoticScheduleGoesThroughItsThreePoints) {
+  for (const double knee : {0.05, 0.125, 0.4, 0.7}) {
+    EXPECT_NEAR(asymptotic_part(0, knee), 0, 1e-12);
+    EXPECT_NEAR(asymptotic_part(knee, knee), 0.75, 1e-9);
+    EXPECT_NEAR(asymptotic_part(1, knee), 1, 1e-12);
+    // P(x) = a exp(-k x) + b: equal steps shrink by equal factors.
+    const double first = asymptotic_part(0.2, knee) - asymptotic_part(0.1, knee);
+    const double second = asymptotic_part(0.3, knee) - asymptotic_part(0.2, knee);
+    const double third = asymptotic_part(0.4, knee) - asymptotic_part(0.3, knee);
+    EXPECT_NEAR(second / first, third / second, 1e-6);
+  }
+}
+
+TEST(SoftMask, NeedsEpochsToMaskAfter) {
+  PruneOptions options = options_of_test();
+  options.mask_mode = MaskMode::soft;
+  options.train_epochs = 0;
+  EXPECT_THROW(check(options), Error);
+}
+
 // A run that is killed after its n-th checkpoint and resumed by a new loop and a new backend, for every n.
 void expect_resumable(const PruneOptions& options, const std::vector<double>& script) {
   ScriptedRun whole(options, script);
@@ -374,6 +447,75 @@ TEST(PruningLoop, ResumesWithABudget) {
   expect_resumable(options, {0.9, 0.5, 0.6, 0.7, 0.89, 0.9});
 }
 
+TEST(PruningLoop, ResumesBetweenSoftMasks) {
+  PruneOptions options = options_of_test();
+  options.train_epochs = 3;
+  options.mask_mode = MaskMode::asymptotic;
+  expect_resumable(options, {0.9, 0.5, 0.6, 0.7, 0.89, 0.9});
+}
+
+// One layer more or less does nothing; accuracy says which candidate is best.
+TEST(PruningLoop, RemovesWhatTheBestCandidateOfASearchSays) {
+  PruneOptions options = options_of_test();
+  options.rounds = 1;
+  options.search = {.name = "abc", .sources = 3, .cycles = 0, .levels = 10, .epochs = 2};
+  // Before; three candidates, the second the best; after the removal.
+  ScriptedRun run(options, {0.9, 0.5, 0.7, 0.6, 0.89});
+  const auto search = make_search({.options = options.search, .layers = 2, .seed = options.seed});
+  search->tell(0);
+  const std::vector<double> rates = search->ask();
+  run.loop.run([] {});
+  for (std::size_t l = 0; l < 2; ++l) {
+    EXPECT_EQ(run.backend.widths[l],
+              std::max<std::int64_t>(1, std::lround(static_cast<double>(kWidth) * (1 - rates[l]))));
+  }
+  EXPECT_EQ(run.events.count("candidate"), 3);
+  EXPECT_EQ(run.events.count("search_epoch"), 6);
+  EXPECT_EQ(run.backend.scored.size(), 1U);
+  EXPECT_EQ(run.backend.epochs, 1 + 6 + 2);
+  EXPECT_DOUBLE_EQ(run.loop.history()[0].accuracy, 0.89);
+}
+
+TEST(PruningLoop, EveryCandidateOfASearchMeetsTheBudget) {
+  PruneOptions options = options_of_test();
+  options.rounds = 1;
+  options.width.mode = WidthMode::target;
+  options.budget.fraction = 0.4;
+  options.search = {.name = "abc", .sources = 4, .cycles = 2, .epochs = 0};
+  ScriptedRun run(options, {0.9});
+  const LoopResult result = run.loop.run([] {});
+  ASSERT_TRUE(result.budget.has_value());
+  EXPECT_TRUE(result.budget->met);
+  ASSERT_GT(run.backend.applied.size(), 8U);
+  for (const PruningPlan& plan : run.backend.applied) {
+    std::vector<std::int64_t> widths(2, kWidth);
+    for (const KeepChannels& edit : plan.edits) {
+      widths.at(edit.space == "conv0" ? 0 : 1) = static_cast<std::int64_t>(edit.kept.size());
+    }
+    EXPECT_LE(run.backend.cost_with(widths).macs, 0.4 * kWidth * kWidth);
+    EXPECT_GT(run.backend.cost_with(widths).macs, 0.35 * kWidth * kWidth);
+  }
+}
+
+TEST(PruningLoop, ResumesInTheMiddleOfASearch) {
+  PruneOptions options = options_of_test();
+  options.rounds = 2;
+  options.search = {.name = "abc", .sources = 3, .cycles = 2, .epochs = 1};
+  expect_resumable(options, {0.9, 0.5, 0.7, 0.6, 0.65, 0.55, 0.72, 0.3, 0.2, 0.89, 0.9});
+}
+
+TEST(PruningLoop, DrawsTheWeightsAnewWhereAskedTo) {
+  PruneOptions options = options_of_test();
+  ScriptedRun plain(options, {0.9});
+  plain.loop.run([] {});
+  EXPECT_EQ(plain.backend.reinitialized, 0);
+  options.rounds = 1;
+  options.reinitialize = true;
+  ScriptedRun run(options, {0.9});
+  run.loop.run([] {});
+  EXPECT_EQ(run.backend.reinitialized, 1);
+}
+
 TEST(PruningLoop, RefusesImpossibleOptions) {
   const auto refused = [](auto change) {
     PruneOptions options = options_of_test();
@@ -384,6 +526,11 @@ TEST(PruningLoop, RefusesImpossibleOptions) {
   refused([](PruneOptions& o) { o.frequency = 4; });
   refused([](PruneOptions& o) { o.rate = 1; });
   refused([](PruneOptions& o) { o.criterion = "unifed"; });
+  refused([](PruneOptions& o) { o.search.name = "bees"; });
+  refused([](PruneOptions& o) {
+    o.search.name = "abc";
+    o.mask_mode = MaskMode::soft;
+  });
   refused([](PruneOptions& o) { o.rate_policy = "fixed"; });
   refused([](PruneOptions& o) { o.lr_schedule = "cosinus"; });
   refused([](PruneOptions& o) { o.width.round_to = 0; });

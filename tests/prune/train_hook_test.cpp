@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "pruning_run.h"
 
 namespace secateur {
@@ -159,7 +162,78 @@ TEST(TrainHook, PlainEpochsForgetTheHooksTerms) {
 TEST(TrainHook, UnknownNamesAreRefused) {
   EXPECT_THROW(check(options_with("sliming", 1e-4)), Error);
   EXPECT_THROW(check(options_with("slimming", -1e-4)), Error);
+  PruneOptions idle = options_with("slimming", 1e-4);
+  idle.train_epochs = 0;
+  EXPECT_THROW(check(idle), Error);
   EXPECT_THROW(register_train_hook("slimming", "", [](const PruneOptions&) { return nullptr; }), Error);
+}
+
+// conv1 (4) - bn - conv2 (3) - bn - linear; penalties by hand from the weights.
+TEST(GroupLasso, DecaysCoupledWeightsByTheirChannelsNorm) {
+  const auto graph = [] {
+    selftest::GraphBuilder b;
+    b.head(b.conv_bn_relu("conv2", b.conv_bn_relu("conv1", b.x, 4, 3), 3, 3));
+    return std::move(b.graph);
+  };
+  constexpr double kStrength = 0.01;
+  PruneOptions options = options_with("group_lasso", kStrength);
+  PruningRun run(options, graph(), DeviceKind::reference);
+  const auto value = [&](const std::string& name) {
+    return run.whole.model.read(run.whole.model.find_parameter(name), *run.whole.stream);
+  };
+  const auto conv1 = value("conv1.weight");  // [4, 3, 3, 3]
+  const auto conv2 = value("conv2.weight");  // [3, 3, 3, 4]
+  const auto fc = value("fc.weight");        // [4, 3]
+  const auto penalties = [](std::vector<double> squares) {
+    for (double& s : squares) s = std::sqrt(s);
+    const auto [low, high] = std::ranges::minmax(squares);
+    for (double& s : squares) s = kStrength * std::pow(16.0, (high - s) / (high - low));
+    return squares;
+  };
+  std::vector<double> first(4, 1.0);  // the square of the scale, which is 1
+  std::vector<double> second(3, 1.0);
+  for (std::size_t i = 0; i < conv1.size(); ++i) first[i / 27] += conv1[i] * conv1[i];
+  for (std::size_t i = 0; i < conv2.size(); ++i) {
+    first[i % 4] += conv2[i] * conv2[i];
+    second[i / 36] += conv2[i] * conv2[i];
+  }
+  for (std::size_t i = 0; i < fc.size(); ++i) second[i % 3] += fc[i] * fc[i];
+  first = penalties(first);
+  second = penalties(second);
+
+  const auto hook = make_train_hook(options);
+  hook->begin_epoch(run.whole.model, {}, *run.whole.stream);
+  UpdateTerms terms;
+  for (const Parameter& p : run.whole.model.parameters()) {
+    if (is_trained(p.spec.kind)) terms.segments.push_back({p.offset, p.spec.shape.count(), 5e-4});
+  }
+  hook->edit(terms, run.whole.model);
+  for (const UpdateSegment& segment : terms.segments) EXPECT_EQ(segment.weight_decay, 0);
+  const auto* decay = static_cast<const double*>(terms.decay);
+  ASSERT_NE(decay, nullptr);
+  const auto expect_decay = [&](const std::string& name, auto&& expected) {
+    const Parameter& p =
+        run.whole.model.parameters()[static_cast<std::size_t>(run.whole.model.find_parameter(name))];
+    for (std::int64_t i = 0; i < p.spec.shape.count(); ++i) {
+      EXPECT_NEAR(decay[p.offset + i], expected(static_cast<std::size_t>(i)), 1e-14) << name << " " << i;
+    }
+  };
+  expect_decay("conv1.weight", [&](std::size_t i) { return first[i / 27]; });
+  expect_decay("conv2.weight", [&](std::size_t i) { return second[i / 36] + first[i % 4]; });
+  expect_decay("fc.weight", [&](std::size_t i) { return second[i % 3]; });
+  expect_decay("conv1.bn.scale", [&](std::size_t i) { return first[i]; });
+  expect_decay("conv1.bn.shift", [](std::size_t) { return 0.0; });
+  expect_decay("fc.bias", [](std::size_t) { return 0.0; });
+}
+
+TEST(GroupLasso, RunsOnTrunksGroupsAndConcatenations) {
+  for (auto* graph : {selftest::option_a_resnet, selftest::concat_network, selftest::grouped_network}) {
+    PruneOptions options = options_with("group_lasso", 5e-4);
+    options.rounds = 2;
+    PruningRun run(options, graph());
+    run.loop.run([] {});
+    EXPECT_EQ(run.events.counts["removal"], 2);
+  }
 }
 
 class TrainHookResumes : public testing::TestWithParam<const char*> {};
@@ -186,7 +260,7 @@ TEST_P(TrainHookResumes, BitForBitAfterEveryCheckpoint) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Hooks, TrainHookResumes, testing::Values("slimming", "counting"),
+INSTANTIATE_TEST_SUITE_P(Hooks, TrainHookResumes, testing::Values("slimming", "group_lasso", "counting"),
                          [](const auto& test) { return std::string(test.param); });
 
 }  // namespace

@@ -18,6 +18,7 @@ struct Registry {
   std::vector<Entry> entries{
       {{"none", "plain training"}, [](const PruneOptions&) { return std::unique_ptr<TrainHook>(); }},
       {{"slimming", "L1 on the scales of batch norms"}, make_slimming_hook},
+      {{"group_lasso", "decay of whole channels, the weaker the stronger"}, make_group_lasso_hook},
   };
 };
 

@@ -36,6 +36,11 @@ struct BudgetGoal {
                                       std::span<const SpaceScores> spaces, std::int64_t round,
                                       std::int64_t halvings, const BudgetGoal& goal);
 
+// The same with these rates (before the budget's scale and the halvings) in place of the policy's.
+[[nodiscard]] PlannedRound plan_with_rates(const PruneOptions& options, const WidthTracker& tracker,
+                                           std::span<const SpaceScores> spaces, std::vector<double> rates,
+                                           std::int64_t round, std::int64_t halvings, const BudgetGoal& goal);
+
 void save_scores(std::span<const SpaceScores> spaces, StateWriter writer);
 [[nodiscard]] std::vector<SpaceScores> load_scores(const StateReader& reader);
 

@@ -181,11 +181,6 @@ struct SearchOptions {
   std::int64_t epochs = 2;    // of training before a candidate is measured
 };
 
-struct DistillOptions {
-  double weight = 0;  // of the soft targets against the labels; 0: no distillation
-  double temperature = 4;
-};
-
 struct PruneOptions {
   std::int64_t rounds = 15;    // T
   std::int64_t frequency = 1;  // f: prune in every f-th round
@@ -220,7 +215,6 @@ struct PruneOptions {
   MaskMode mask_mode = MaskMode::hard;
   double mask_knee = 0.125;  // D of ASFP: part of the epochs after which 3/4 of the filters are masked
   SearchOptions search;
-  DistillOptions distill;  // in fine-tuning, from the network that was given to prune
   // The weights are drawn anew after each removal: the small network from scratch, a control.
   bool reinitialize = false;
 

@@ -2,8 +2,10 @@
 // after any unit of work and go on from its saved state with the same decisions.
 //
 //   for t in 1 .. T:
-//     train `train_epochs`
-//     if t mod f == 0: score; rates; plan; remove; fine-tune E; evaluate; feedback
+//     train `train_epochs` (with soft masks: set what would be removed to zero before the first and after
+//       each)
+//     if t mod f == 0: score; rates (with a search: try candidates out, one a unit of work, and take each
+//     back); plan; remove; fine-tune E; evaluate; feedback
 //       accuracy fell by more than tau: train up to E_f epochs at a fraction of the rate; where that does not
 //       bring it back, return to the network before this round's removal, halve the rates, remove and
 //       fine-tune again; after max_halvings the round is skipped
@@ -22,17 +24,29 @@
 #include "secateur/prune/planner.h"
 #include "secateur/prune/prune_options.h"
 #include "secateur/prune/pruning_backend.h"
+#include "secateur/prune/search.h"
 
 namespace secateur {
 
 // What the next unit of work is.
-enum class LoopPhase : std::uint8_t { begin, train, remove, finetune, evaluate, fallback, skip, finished };
+enum class LoopPhase : std::uint8_t {
+  begin,
+  train,
+  search,
+  remove,
+  finetune,
+  evaluate,
+  fallback,
+  skip,
+  finished
+};
 
 template <>
 struct EnumNames<LoopPhase> {
-  static constexpr std::array<std::pair<LoopPhase, std::string_view>, 8> kTable{
+  static constexpr std::array<std::pair<LoopPhase, std::string_view>, 9> kTable{
       {{LoopPhase::begin, "begin"},
        {LoopPhase::train, "train"},
+       {LoopPhase::search, "search"},
        {LoopPhase::remove, "remove"},
        {LoopPhase::finetune, "finetune"},
        {LoopPhase::evaluate, "evaluate"},
@@ -93,7 +107,8 @@ class PruningLoop {
     std::int64_t skipped_in_a_row = 0;
     bool budget_close = false;        // the last removal left no granule that would have fitted
     RoundRecord record;               // of the round that is under way
-    std::vector<SpaceScores> scores;  // of this round; empty before its scoring
+    std::vector<SpaceScores> scores;  // of this round (soft masks: of the last mask); empty before
+    std::vector<double> searched;     // rates that the search found; empty without one
     std::vector<WidthStep> steps;     // of the removal that was carried out
     std::optional<StateTree> snapshot;
     std::vector<RoundRecord> history;
@@ -101,6 +116,7 @@ class PruningLoop {
 
   void begin();
   void train();
+  void search();
   void remove();
   void finetune();
   void evaluate();
@@ -109,6 +125,8 @@ class PruningLoop {
   void start_round();
   void after_training();
   void score();
+  void mask();
+  [[nodiscard]] std::unique_ptr<Search> new_search(std::size_t layers) const;
   void roll_back_and_soften();
   void accept(RoundOutcome outcome, double accuracy);
   void end_round(RoundOutcome outcome, double accuracy);
@@ -127,6 +145,7 @@ class PruningLoop {
   WidthTracker tracker_;
   Controller controller_;
   State s_;
+  std::unique_ptr<Search> search_;  // that is under way
 };
 
 }  // namespace secateur
