@@ -116,6 +116,8 @@ std::vector<Point> compare_points(const app::RunOptions& base, Scale scale) {
   add("CorrNet (from a description), uniform rates", "corrnet", "uniform");
   add("PRF (from a description), uniform rates", "prf", "uniform");
   add("HBFP without its regulariser, uniform rates", "hbfp", "uniform");
+  add("FilterSketch, uniform rates", "filter_sketch", "uniform");
+  add("LFPC (from a description), uniform rates", "lfpc", "uniform");
   app::RunOptions common = base;
   common.prune.width.mode = WidthMode::target;
   common.prune.fallback.enabled = false;

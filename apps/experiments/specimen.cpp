@@ -45,9 +45,13 @@ std::vector<SpaceScores> Specimen::score(const std::string& criterion, double al
                  .taps = options_.prune.taps,
                  .redundancy = options_.prune.redundancy});
   const CriterionContext context{.alpha = alpha, .beta = beta, .round = 1, .seed = options_.run.seed};
+  std::vector<SpaceStatistics> statistics =
+      scorer.measure(prunable, scorer_of->needs(), false, *sample, context.round);
+  if (scorer_of->needs().choice) {
+    scorer.choose(*scorer_of, context, options_.prune.rate, *sample, statistics);
+  }
   std::vector<SpaceScores> scores;
-  for (const SpaceStatistics& space :
-       scorer.measure(prunable, scorer_of->needs(), false, *sample, context.round)) {
+  for (const SpaceStatistics& space : statistics) {
     scores.push_back(scored_space(space, SelectionMode::once,
                                   [&](const SpaceStatistics& s) { return scorer_of->score(s, context); }));
   }

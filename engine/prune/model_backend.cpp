@@ -1,6 +1,7 @@
 #include "secateur/prune/model_backend.h"
 
 #include "secateur/core/error.h"
+#include "secateur/prune/filter_sketch.h"
 #include "secateur/prune/scope.h"
 #include "secateur/prune/selection.h"
 #include "secateur/prune/surgeon.h"
@@ -56,6 +57,9 @@ std::vector<SpaceScores> ModelPruningBackend::score(const CriterionContext& cont
   const bool greedy = options_.selection == SelectionMode::greedy;
   auto statistics =
       scorer_.measure(view().prunable, criterion_->needs(), greedy, parts_.sample, context.round);
+  if (criterion_->needs().choice) {
+    scorer_.choose(*criterion_, context, options_.rate, parts_.sample, statistics);
+  }
   if (criterion_->needs().norm_history) norms_.fill(*view().spaces, statistics);
   std::vector<SpaceScores> result;
   for (const SpaceStatistics& space : statistics) {
@@ -88,6 +92,7 @@ Evaluation ModelPruningBackend::evaluate() { return parts_.evaluator.run(parts_.
 void ModelPruningBackend::apply(const PruningPlan& plan) {
   if (plan.empty()) return;
   parts_.arena.clear();  // what it holds is worthless afterwards, and the removal needs memory
+  if (criterion_->edit() == WeightEdit::sketch) sketch_weights(parts_.model, plan, parts_.stream);
   apply_plan(parts_.model, plan, parts_.stream);
   norms_.clear();
 }

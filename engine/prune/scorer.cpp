@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <numbers>
 
 #include "prune/coupled.h"
+#include "prune/criterion_choice.h"
 #include "prune/map_sums.h"
 #include "prune/weight_gradients.h"
 #include "secateur/backend/primitives.h"
@@ -189,6 +191,44 @@ void Scorer::measure_maps(const ChannelSpaces& spaces, CriterionNeeds needs, boo
   }
   sums.finish(images, statistics);
   weight_sums.finish(images, statistics);
+}
+
+void Scorer::choose(const Criterion& criterion, const CriterionContext& context, double rate,
+                    BatchSource& sample, std::vector<SpaceStatistics>& statistics) {
+  constexpr std::int64_t kPasses = 20;
+  constexpr double kWarm = 5.0;
+  constexpr double kCold = 0.1;
+  require(sample.size() >= 1, "there are no images to score with");
+  const std::int64_t images = std::min(options_.images, sample.size());
+  const std::int64_t batch = std::min(options_.batch, images);
+  std::vector<ChoiceMasks> masks;
+  for (const SpaceStatistics& s : statistics) {
+    ChoiceMasks& of_space = masks.emplace_back();
+    of_space.space = s.space;
+    for (const std::vector<double>& scores : criterion.candidates(s, context)) {
+      of_space.of_candidate.push_back(mask_of_scores(scores, rate));
+    }
+  }
+  Program program(model_, arena_, stream_,
+                  {.batch = batch,
+                   .mode = ProgramMode::score_gradients,
+                   .precision = options_.precision,
+                   .with_loss = true});
+  CriterionChoice choice(model_, stream_, std::move(masks), context.seed, context.round);
+  sample.begin_epoch(context.round);
+  const std::int64_t batches = images / batch;  // whole ones
+  const StepState state{.samples = batch};
+  for (std::int64_t step = 0; step < kPasses * batches; ++step) {
+    // From almost even mixtures to almost hard ones.
+    const double done = static_cast<double>(step) / static_cast<double>(kPasses * batches);
+    choice.gate(kCold + (kWarm - kCold) * 0.5 * (1 + std::cos(std::numbers::pi * done)));
+    sample.fill(step % batches * batch, batch, stream_, program.images(), program.labels());
+    program.forward(state);
+    program.backward(state);
+    choice.learn();
+  }
+  const std::vector<std::int64_t> chosen = choice.chosen();
+  for (std::size_t s = 0; s < statistics.size(); ++s) statistics[s].chosen = chosen[s];
 }
 
 }  // namespace secateur

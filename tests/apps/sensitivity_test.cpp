@@ -22,6 +22,10 @@ TEST(Sensitivity, RatesEndBeforeTheFirstLossThatIsTooLarge) {
                  {"c", 16, {0.91, 0.89, 0.881}}}};
   EXPECT_EQ(tolerated_rates(table, 0.02), (std::vector<std::string>{"a=0.2", "c=0.3"}));
   EXPECT_TRUE(tolerated_rates(table, -1).empty());
+  // Every point of every curve: what is lost, less than nothing where it gained.
+  const std::vector<std::string> curves =
+      contributions({.whole = 0.75, .fractions = {0.25, 0.5}, .layers = {{"a", 16, {0.5, 1.0}}}});
+  EXPECT_EQ(curves, (std::vector<std::string>{"a=0.25@0.25", "a=0.5@-0.25"}));
 }
 
 // The command on a small network; its recipe is one that prune takes; a second call measures nothing anew.
@@ -55,6 +59,10 @@ TEST(Sensitivity, TheCommandLeavesRatesForPruning) {
           (folder / "out/rates.toml").string() + " --dry-run --sample-images 16 --sample-batch 16 --out " +
           (folder / "pruned").string() + data),
       0);
+  EXPECT_EQ(run("prune --weights " + (folder / "base/model.h5").string() + " --recipe " +
+                (folder / "out/cie.toml").string() +
+                " --dry-run --sample-images 16 --sample-batch 16 --out " + (folder / "cie").string() + data),
+            0);
   std::filesystem::remove_all(folder);
 }
 

@@ -39,7 +39,9 @@ TEST(ModelBackend, MeetsABudget) {
 }
 
 TEST(ModelBackend, EveryCriterionAndSelectionRuns) {
-  for (const char* criterion : {"unified", "l1", "l2", "correlation", "bn_scale", "taylor", "random"}) {
+  for (const char* criterion :
+       {"unified", "l1", "l2", "correlation", "bn_scale", "taylor", "random", "group_norm", "snip", "obd",
+        "corrnet", "prf", "hbfp", "lfpc", "filter_sketch"}) {
     for (const SelectionMode selection : {SelectionMode::once, SelectionMode::greedy}) {
       // Greedy with a criterion that reads no maps needs no pairs.
       PruneOptions options = options_of_test();
@@ -100,6 +102,34 @@ TEST_P(ModelBackendOn, ResumesBitForBitAfterEveryCheckpoint) {
   });
   for (std::size_t n = 0; n + 1 < checkpoints.size(); ++n) {
     PruningRun resumed(nervous_options(), selftest::small_resnet(), GetParam());
+    resumed.restore(checkpoints[n]);
+    resumed.loop.run([] {});
+    StateTree tree;
+    resumed.save(tree);
+    EXPECT_EQ(differing_paths(tree, checkpoints.back()), std::vector<std::string>{})
+        << "after checkpoint " << n;
+  }
+}
+
+// What hbfp reads was recorded before the interruption.
+TEST_P(ModelBackendOn, ResumesWithTheHistoryOfTheNorms) {
+  PruneOptions options = options_of_test();
+  options.rounds = 2;
+  options.criterion = "hbfp";
+  options.train_epochs = 2;
+  PruningRun whole(options, selftest::small_resnet(), GetParam());
+  std::vector<StateTree> checkpoints;
+  std::size_t with_history = 0;
+  whole.loop.run([&] {
+    StateTree& tree = checkpoints.emplace_back();
+    whole.save(tree);
+    if (tree.get<std::int64_t>("loop/backend/norm_history/layers") > 0) ++with_history;
+  });
+  // Four epochs of training and the fine-tuning after each removal; a removal begins anew.
+  EXPECT_GE(with_history, 6U);
+  EXPECT_LT(with_history, checkpoints.size());
+  for (std::size_t n = 0; n + 1 < checkpoints.size(); ++n) {
+    PruningRun resumed(options, selftest::small_resnet(), GetParam());
     resumed.restore(checkpoints[n]);
     resumed.loop.run([] {});
     StateTree tree;

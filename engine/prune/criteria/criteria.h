@@ -27,6 +27,8 @@ namespace secateur {
 [[nodiscard]] std::unique_ptr<Criterion> make_corrnet_criterion(const CriterionOptions& options);
 [[nodiscard]] std::unique_ptr<Criterion> make_prf_criterion(const CriterionOptions& options);
 [[nodiscard]] std::unique_ptr<Criterion> make_hbfp_criterion(const CriterionOptions& options);
+[[nodiscard]] std::unique_ptr<Criterion> make_lfpc_criterion(const CriterionOptions& options);
+[[nodiscard]] std::unique_ptr<Criterion> make_filter_sketch_criterion(const CriterionOptions& options);
 
 // Several producers' values as one: each min-max normalised by itself, then reduced, since raw values would
 // let 1x1 shortcuts, whose fan-in is small, dominate. The result is normalised again (Eq. 12).

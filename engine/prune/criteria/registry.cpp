@@ -43,6 +43,10 @@ struct Registry {
       {{"hbfp",
         "pairs of filters whose norms ran alike over the epochs, one of each goes (from a description)"},
        make_hbfp_criterion},
+      {{"lfpc", "l1, l2 or fpgm, whichever a sampler learns to be best for a layer (from a description)"},
+       make_lfpc_criterion},
+      {{"filter_sketch", "no selection: the filters that stay become a sketch of all; for one round"},
+       make_filter_sketch_criterion},
       {{"random", "uniform random numbers, the control"}, make_random_criterion},
   };
 };

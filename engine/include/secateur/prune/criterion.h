@@ -30,6 +30,7 @@ struct CriterionNeeds {
   bool weight_fisher = false;     // mean squares of each image's gradients: one image at a time
   bool pairwise = false;          // the correlation of every pair of maps
   bool norm_history = false;      // sums of |w| after each epoch since the last removal
+  bool choice = false;            // which of its candidates is best for each space (Scorer::choose)
 };
 
 // What changes from round to round.
@@ -45,6 +46,10 @@ struct CriterionOptions {
   QuirkMode quirks = QuirkMode::intended;
 };
 
+// What becomes of the weights that stay, before a removal. none: they stay as they are. sketch: they are
+// replaced by a sketch of all of them (prune/filter_sketch.h).
+enum class WeightEdit : std::uint8_t { none, sketch };
+
 class Criterion {
  public:
   virtual ~Criterion() = default;
@@ -52,6 +57,13 @@ class Criterion {
   // One score a member. Built-in criteria normalise by space, so that scores of different spaces compare.
   [[nodiscard]] virtual std::vector<double> score(const SpaceStatistics& space,
                                                   const CriterionContext& context) const = 0;
+  // Scores of the criteria that one is chosen from for each space, in the order that
+  // SpaceStatistics::chosen counts in.
+  [[nodiscard]] virtual std::vector<std::vector<double>> candidates(
+      const SpaceStatistics& /*space*/, const CriterionContext& /*context*/) const {
+    return {};
+  }
+  [[nodiscard]] virtual WeightEdit edit() const { return WeightEdit::none; }
 };
 
 using CriterionFactory = std::function<std::unique_ptr<Criterion>(const CriterionOptions&)>;

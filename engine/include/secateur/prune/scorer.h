@@ -37,6 +37,12 @@ class Scorer {
                                                      CriterionNeeds needs, bool pairwise, BatchSource& sample,
                                                      std::int64_t round);
 
+  // Learns which of the criterion's candidates each space is pruned by at `rate` of its channels, and writes
+  // it into the statistics (CriterionNeeds::choice). The sample is that of measure(), gone through twenty
+  // times forward and backward; the model's weights are as before afterwards.
+  void choose(const Criterion& criterion, const CriterionContext& context, double rate, BatchSource& sample,
+              std::vector<SpaceStatistics>& statistics);
+
   // Of the last pass's programs; 0 before one.
   [[nodiscard]] std::int64_t planned_bytes() const { return planned_bytes_; }
 

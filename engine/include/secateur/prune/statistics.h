@@ -42,6 +42,7 @@ struct SpaceStatistics {
   std::vector<FilterStatistics> producers;
   std::vector<std::vector<double>> norm_scales;  // |gamma| of each normalisation after a producer
   std::vector<CoupledStatistics> coupled;
+  std::int64_t chosen = -1;  // index among the criterion's candidates; -1 where none was chosen
 
   std::int64_t images = 0;
   std::int64_t taps = 0;
