@@ -2,177 +2,20 @@
 // layout that the primitive asks for on each call, since they change on each step; measured on AVX2, blocked
 // activations are slower than that. Every primitive and memory object is made once; a call sets pointers and
 // executes.
-#include <dnnl.hpp>
-#include <optional>
 #include <string_view>
-#include <vector>
 
 #include "backend/cpu/cpu_kernels.h"
-#include "backend/cpu/rows.h"
+#include "backend/cpu/onednn_operands.h"
 #include "backend/cpu/weight_gradient.h"
 
 namespace secateur::cpu {
 namespace {
 
-using Dims = dnnl::memory::dims;
-using Tag = dnnl::memory::format_tag;
-using Description = dnnl::memory::desc;
-
-// oneDNN's CPU engine holds no state but the fact that it is the CPU, so all kernels can share it.
-const dnnl::engine& engine() {
-  static const dnnl::engine instance(dnnl::engine::kind::cpu, 0);
-  return instance;
-}
-
-// Runs `work`; errors of oneDNN become Errors that name the layer.
-template <class Work>
-auto guarded(const std::string& layer, Work&& work) {
-  try {
-    return work();
-  } catch (const dnnl::error& error) {
-    fail("layer '{}': oneDNN refused (status {}): {}", layer, static_cast<int>(error.status), error.what());
-  }
-}
-
-Description described(const Dims& dims, Tag tag) { return {dims, dnnl::memory::data_type::f32, tag}; }
-
-dnnl::memory unbound(const Description& description) { return {description, engine(), DNNL_MEMORY_NONE}; }
-
-// A primitive's operands as the C interface takes them: the C++ one makes a list of them on every call.
-class Operands {
- public:
-  void add(int argument, const dnnl::memory& memory) {
-    memories_.push_back(memory);
-    list_.push_back({argument, memory.get()});
-  }
-  void set(int argument, void* data) {
-    for (std::size_t i = 0; i < list_.size(); ++i) {
-      if (list_[i].arg == argument) memories_[i].set_data_handle(data);
-    }
-  }
-  void execute(const dnnl::primitive& primitive, const dnnl::stream& stream) const {
-    dnnl::error::wrap_c_api(
-        dnnl_primitive_execute(primitive.get(), stream.get(), static_cast<int>(list_.size()), list_.data()),
-        "a primitive could not be executed");
-  }
-
- private:
-  std::vector<dnnl::memory> memories_;
-  std::vector<dnnl_exec_arg_t> list_;
-};
-
-// Parts of a workspace, one after the other.
-class WorkspaceLayout {
- public:
-  // Offset of a new part of that many bytes.
-  std::int64_t take(std::int64_t bytes) {
-    constexpr std::int64_t kAlignment = 256;
-    const std::int64_t offset = end_;
-    end_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
-    return offset;
-  }
-  std::int64_t take(const Description& description) {
-    return take(static_cast<std::int64_t>(description.get_size()));
-  }
-  [[nodiscard]] std::int64_t bytes() const { return end_; }
-
- private:
-  std::int64_t end_ = 0;
-};
-
-std::byte* at(void* workspace, std::int64_t offset) { return static_cast<std::byte*>(workspace) + offset; }
-
-// An activation as oneDNN sees it: without padding lanes. Where the stored tensor has some, a compact copy in
-// the workspace stands in for it, which is far cheaper than oneDNN's reference path for strided maps.
-class Activation {
- public:
-  Activation(const Tensor& stored, WorkspaceLayout& layout) : copied_(!stored.dense()) {
-    if (copied_) offset_ = layout.take(stored.count() * size_of(DType::f32));
-  }
-
-  float* read(const Tensor& stored, void* workspace) const {
-    if (!copied_) return stored.as<float>();
-    auto* compact = reinterpret_cast<float*>(at(workspace, offset_));
-    copy_rows(stored.as<float>(), stored.leading, compact, stored.channels(), stored.rows(),
-              stored.channels());
-    return compact;
-  }
-  // Where a result is to be written; store() then brings it to its tensor.
-  float* target(const Tensor& stored, void* workspace) const {
-    return copied_ ? reinterpret_cast<float*>(at(workspace, offset_)) : stored.as<float>();
-  }
-  void store(const Tensor& stored, void* workspace) const {
-    if (!copied_) return;
-    copy_rows(reinterpret_cast<const float*>(at(workspace, offset_)), stored.channels(), stored.as<float>(),
-              stored.leading, stored.rows(), stored.channels());
-  }
-
- private:
-  bool copied_;
-  std::int64_t offset_ = 0;
-};
-
-// Weights (or their gradient) in the layout of a primitive, reached by a reorder from or to the user's KRSC.
-class Weights {
- public:
-  Weights(const Description& users, const Description& preferred, bool to_user, WorkspaceLayout& layout)
-      : users_(unbound(users)), preferred_(unbound(preferred)) {
-    if (users == preferred) return;
-    offset_ = layout.take(preferred);
-    reorder_ = to_user ? dnnl::reorder(preferred_, users_) : dnnl::reorder(users_, preferred_);
-    operands_.add(DNNL_ARG_FROM, to_user ? preferred_ : users_);
-    operands_.add(DNNL_ARG_TO, to_user ? users_ : preferred_);
-  }
-
-  [[nodiscard]] const dnnl::memory& memory() const { return preferred_; }
-
-  // Points the primitive's memory at the user's weights or at the workspace.
-  void bind(float* weights, void* workspace) {
-    users_.set_data_handle(weights);
-    preferred_.set_data_handle(reorder_ ? static_cast<void*>(at(workspace, offset_)) : weights);
-  }
-  // Between the user's layout and the primitive's, whichever way this was made for.
-  void convert(dnnl::stream& stream) {
-    if (reorder_) operands_.execute(*reorder_, stream);
-  }
-
- private:
-  dnnl::memory users_;
-  dnnl::memory preferred_;
-  std::int64_t offset_ = 0;
-  std::optional<dnnl::reorder> reorder_;
-  Operands operands_;
-};
-
-// A primitive with its operands and its scratchpad in the workspace.
-class Pass {
- public:
-  Pass(const dnnl::primitive_desc_base& description, WorkspaceLayout& layout)
-      : primitive_(description.get()),
-        scratchpad_(unbound(description.query_md(dnnl::query::scratchpad_md))) {
-    scratchpad_offset_ = layout.take(scratchpad_.get_desc());
-    operands_.add(DNNL_ARG_SCRATCHPAD, scratchpad_);
-  }
-
-  void add(int argument, const dnnl::memory& memory) { operands_.add(argument, memory); }
-  void set(int argument, float* data) { operands_.set(argument, data); }
-  void run(dnnl::stream& stream, void* workspace) {
-    scratchpad_.set_data_handle(at(workspace, scratchpad_offset_));
-    operands_.execute(primitive_, stream);
-    stream.wait();
-  }
-
- private:
-  dnnl::primitive primitive_;
-  dnnl::memory scratchpad_;
-  std::int64_t scratchpad_offset_ = 0;
-  Operands operands_;
-};
-
 // What a filter op is to oneDNN. Backward descriptions are there when they are wanted.
 struct FilterPlan {
   Description source, destination, weights, bias;
   bool has_bias = false;
+  FilterLanes lanes;
   std::optional<dnnl::primitive_desc_base> forward, backward_data, backward_weights;
   std::optional<WeightGradient> own_backward_weights;  // in place of backward_weights
 };
@@ -194,7 +37,7 @@ class FilterKernel : public Kernel {
       const bool weights_wanted = plan.backward_weights || own_backward_weights_;
       if (!plan.backward_data && !weights_wanted) return;
       WorkspaceLayout shared;
-      output_gradient_.emplace(setup.output, shared);
+      output_gradient_.emplace(setup.output, plan.lanes.padded(), shared);
       // The two passes run one after the other and take the same memory.
       WorkspaceLayout data_layout = shared;
       WorkspaceLayout weights_layout = shared;
@@ -213,7 +56,7 @@ class FilterKernel : public Kernel {
     guarded(layer_, [&] {
       Forward& f = *forward_;
       f.weights.bind(arguments.parameters[0].as<float>(), arguments.workspace);
-      f.weights.convert(stream_);
+      f.weights.from_user(stream_);
       f.pass.set(DNNL_ARG_SRC, f.input.read(arguments.inputs[0], arguments.workspace));
       f.pass.set(DNNL_ARG_DST, f.output.target(arguments.output, arguments.workspace));
       if (has_bias_) f.pass.set(DNNL_ARG_BIAS, arguments.parameters[1].as<float>());
@@ -244,9 +87,9 @@ class FilterKernel : public Kernel {
     Pass pass;
 
     Forward(const KernelSetup& setup, const FilterPlan& plan)
-        : input(setup.inputs[0], layout),
-          output(setup.output, layout),
-          weights(plan.weights, plan.forward->query_md(dnnl::query::weights_md), false, layout),
+        : input(setup.inputs[0], plan.lanes.padded(), layout),
+          output(setup.output, plan.lanes.padded(), layout),
+          weights(plan.weights, plan.lanes, plan.forward->query_md(dnnl::query::weights_md), false, layout),
           pass(*plan.forward, layout) {
       pass.add(DNNL_ARG_SRC, unbound(plan.source));
       pass.add(DNNL_ARG_WEIGHTS, weights.memory());
@@ -261,8 +104,9 @@ class FilterKernel : public Kernel {
     Pass pass;
 
     BackwardData(const KernelSetup& setup, const FilterPlan& plan, WorkspaceLayout& layout)
-        : gradient(setup.inputs[0], layout),
-          weights(plan.weights, plan.backward_data->query_md(dnnl::query::weights_md), false, layout),
+        : gradient(setup.inputs[0], plan.lanes.padded(), layout),
+          weights(plan.weights, plan.lanes, plan.backward_data->query_md(dnnl::query::weights_md), false,
+                  layout),
           pass(*plan.backward_data, layout) {
       pass.add(DNNL_ARG_DIFF_DST, unbound(plan.destination));
       pass.add(DNNL_ARG_WEIGHTS, weights.memory());
@@ -276,8 +120,9 @@ class FilterKernel : public Kernel {
     Pass pass;
 
     BackwardWeights(const KernelSetup& setup, const FilterPlan& plan, WorkspaceLayout& layout)
-        : input(setup.inputs[0], layout),
-          gradient(plan.weights, plan.backward_weights->query_md(dnnl::query::diff_weights_md), true, layout),
+        : input(setup.inputs[0], plan.lanes.padded(), layout),
+          gradient(plan.weights, plan.lanes, plan.backward_weights->query_md(dnnl::query::diff_weights_md),
+                   true, layout),
           pass(*plan.backward_weights, layout) {
       pass.add(DNNL_ARG_SRC, unbound(plan.source));
       pass.add(DNNL_ARG_DIFF_DST, unbound(plan.destination));
@@ -293,7 +138,7 @@ class FilterKernel : public Kernel {
     b.pass.set(DNNL_ARG_DIFF_DST, output_gradient);
     if (has_bias_) b.pass.set(DNNL_ARG_DIFF_BIAS, arguments.parameter_gradients[1].as<float>());
     b.pass.run(stream_, arguments.workspace);
-    b.gradient.convert(stream_);
+    b.gradient.to_user(stream_);
     stream_.wait();
   }
 
@@ -301,7 +146,7 @@ class FilterKernel : public Kernel {
     BackwardData& b = *backward_data_;
     const Tensor& target = arguments.input_gradients[0];
     b.weights.bind(arguments.parameters[0].as<float>(), arguments.workspace);
-    b.weights.convert(stream_);
+    b.weights.from_user(stream_);
     b.pass.set(DNNL_ARG_DIFF_DST, output_gradient);
     b.pass.set(DNNL_ARG_DIFF_SRC, b.gradient.target(target, arguments.workspace));
     b.pass.run(stream_, arguments.workspace);
@@ -325,6 +170,25 @@ dnnl::prop_kind forward_kind(const KernelSetup& setup) {
 
 bool wants_input_gradient(const KernelSetup& setup) {
   return !setup.input_gradient_wanted.empty() && setup.input_gradient_wanted[0];
+}
+
+// Where activations are padded to whole vectors, oneDNN computes on the padding lanes too, with filters of
+// zeros: its paths for odd channel counts take twice the time and more.
+FilterLanes lanes_of(const KernelSetup& setup, std::int64_t groups) {
+  constexpr std::int64_t kVector = 8;
+  const auto whole = [](const Tensor& tensor) {
+    return tensor.dense() || (tensor.leading % kVector == 0 && tensor.leading - tensor.channels() < kVector);
+  };
+  const Tensor& x = setup.inputs[0];
+  const Tensor& y = setup.output;
+  const Shape& w = setup.parameters[0].shape;
+  FilterLanes lanes{w[0], w[1] * w[2], w[3], 0, 0};
+  const bool padded = !x.dense() || !y.dense();
+  if (padded && whole(x) && whole(y) && groups == 1 && setup.parameters.size() == 1) {
+    lanes.filter_lanes = y.leading;
+    lanes.channel_lanes = x.leading;
+  }
+  return lanes;
 }
 
 // Logical extents are NCHW and OIHW in oneDNN; the tags say how they lie in memory.
@@ -351,11 +215,14 @@ FilterPlan convolution_plan(const KernelSetup& setup) {
 
   FilterPlan plan;
   plan.has_bias = setup.parameters.size() > 1;
-  plan.source = described({x[0], x[3], x[1], x[2]}, Tag::nhwc);
-  plan.destination = described({y[0], y[3], y[1], y[2]}, Tag::nhwc);
+  plan.lanes = lanes_of(setup, groups);
+  const std::int64_t in = plan.lanes.padded() ? plan.lanes.channel_lanes : x[3];
+  const std::int64_t out = plan.lanes.padded() ? plan.lanes.filter_lanes : y[3];
+  plan.source = described({x[0], in, x[1], x[2]}, Tag::nhwc);
+  plan.destination = described({y[0], out, y[1], y[2]}, Tag::nhwc);
   plan.bias = described({y[3]}, Tag::x);
   const Dims filters =
-      groups == 1 ? Dims{w[0], w[3], w[1], w[2]} : Dims{groups, w[0] / groups, w[3], w[1], w[2]};
+      groups == 1 ? Dims{out, in, w[1], w[2]} : Dims{groups, w[0] / groups, w[3], w[1], w[2]};
   plan.weights = described(filters, groups == 1 ? Tag::ohwi : Tag::gohwi);
   const Description any = described(filters, Tag::any);
   const Description bias = plan.has_bias ? plan.bias : Description();

@@ -106,17 +106,18 @@ WeightGradient::WeightGradient(const WeightGradientProblem& problem)
       // The last row's tiles read past its end, by less than a vector.
       image_floats_(whole_vectors(problem.input[0] * row_length_ + kLanes)),
       chunks_(std::clamp<std::int64_t>(kAllSums / std::max<std::int64_t>(sums_, 1), 1,
-                                       std::min(kMostChunks, problem.images))) {}
+                                       std::min(kMostChunks, problem.images))),
+      threads_(omp_get_max_threads()) {}
 
 std::int64_t WeightGradient::workspace_bytes() const {
-  return (chunks_ * sums_ + omp_get_max_threads() * image_floats_) * size_of(DType::f32);
+  return (chunks_ * sums_ + threads_ * image_floats_) * size_of(DType::f32);
 }
 
 void WeightGradient::run(const Tensor& input, const Tensor& output_gradient, const Tensor& result,
                          void* workspace) const {
   auto* sums = static_cast<float*>(workspace);
   float* images = sums + chunks_ * sums_;
-#pragma omp parallel
+#pragma omp parallel num_threads(threads_)
   {
     float* image = images + omp_get_thread_num() * image_floats_;
     std::fill_n(image, image_floats_, 0.0F);  // the padding columns stay

@@ -50,6 +50,7 @@ class WeightGradient {
   std::int64_t sums_;          // floats of a chunk's partial sums
   std::int64_t image_floats_;  // of a padded image
   std::int64_t chunks_;
+  int threads_;  // each has an image in the workspace
 };
 
 }  // namespace secateur::cpu

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "secateur/bench/cuda/device.h"
+#include "secateur/bench/cuda/library_runners.h"
 #include "secateur/bench/layers.h"
 #include "secateur/core/error.h"
 #include "secateur/kernels/augment.h"
@@ -154,6 +155,11 @@ void add_map_cases(std::vector<Case>& cases, const std::string& name, const Conv
   const auto add = [&](const char* kernel, const Work& counted, std::function<Runner()> runner) {
     cases.push_back({kernel, name, dimensions, counted, false, {{kOurs, std::move(runner)}}});
   };
+  const library::Place place{make.type, make.stream};
+  const std::int64_t positions = layer.positions();
+  const auto beside = [&](const char* library, std::function<Runner()> runner) {
+    cases.back().contenders.push_back({library, std::move(runner)});
+  };
   add("channel_moments", channel_moments_work(work), [=] { return moments_runner(make, maps); });
   add("redundancy", redundancy_work(work), [=] { return redundancy_runner(make, maps); });
   add("pairwise_correlation", pairwise_correlation_work(work),
@@ -162,10 +168,16 @@ void add_map_cases(std::vector<Case>& cases, const std::string& name, const Conv
   cases.back().contenders.push_back({"secateur, fp32 arithmetic", [=] {
                                        return correlation_runner(make, maps, k::CorrelationArithmetic::fp32);
                                      }});
+  beside("cuBLASLt, the product alone", [=] { return library::correlation(place, batch, positions, c); });
   add("batch_norm_act", batch_norm_act_work(work), [=] { return batch_norm_runner(make, norm, false); });
+  beside("cuDNN, without ReLU", [=] { return library::batch_norm(place, batch, positions, c, false); });
   add("batch_norm_act_backward", batch_norm_act_backward_work(work),
       [=] { return batch_norm_runner(make, norm, true); });
+  beside("cuDNN, without ReLU", [=] { return library::batch_norm(place, batch, positions, c, true); });
   add("add", add_work(work), [=] { return add_runner(make, flat); });
+  if (batch * positions * c % 1024 == 0) {
+    beside("cuDNN", [=] { return library::add(place, batch * positions * c); });
+  }
   add("find_nonfinite", find_nonfinite_work(work), [=] { return nonfinite_runner(make, flat); });
 }
 
@@ -339,6 +351,9 @@ void add_network_cases(std::vector<Case>& cases, const NetworkLayers& network, s
   add("softmax_cross_entropy", "logits", fmt::format("{}x{}", batch, net.classes),
       softmax_cross_entropy_work(batch, net.classes, element),
       [=, &net] { return loss_runner(make, batch, net.classes); });
+  const library::Place place{make.type, make.stream};
+  cases.back().contenders.push_back(
+      {"cuDNN, log-softmax alone", [=, &net] { return library::softmax(place, batch, net.classes); }});
   if (net.image_side == 32) {
     constexpr std::int64_t kStored = 8;  // channels, padded for the first convolution
     add("augment", "images", fmt::format("{}x32x32x3", batch), augment_work(batch, 1024, 3, kStored, element),
@@ -349,6 +364,7 @@ void add_network_cases(std::vector<Case>& cases, const NetworkLayers& network, s
     add("max_pool", layer.name, fmt::format("{}x{}x{}x{}", batch, layer.side, layer.side, layer.channels),
         max_pool_work(input, layer.out_side() * layer.out_side(), layer.kernel * layer.kernel, true),
         [=] { return pool_runner(make, batch, layer); });
+    cases.back().contenders.push_back({"cuDNN", [=] { return library::max_pool(place, batch, layer); }});
   }
 }
 
