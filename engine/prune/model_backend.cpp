@@ -62,7 +62,9 @@ std::vector<SpaceScores> ModelPruningBackend::score(const CriterionContext& cont
 }
 
 EpochReport ModelPruningBackend::train_epoch(const LrPhase& phase, std::int64_t phase_epoch) {
-  return parts_.trainer.run_epoch(phase, phase_epoch, parts_.observer);
+  LrPhase scaled = phase;
+  scaled.base_rate *= learning_rate_factor_;
+  return parts_.trainer.run_epoch(scaled, phase_epoch, parts_.observer);
 }
 
 Evaluation ModelPruningBackend::evaluate() { return parts_.evaluator.run(parts_.steering); }
