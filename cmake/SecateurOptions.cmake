@@ -6,6 +6,7 @@ option(SECATEUR_WERROR "Treat warnings as errors" ON)
 option(SECATEUR_NATIVE "Compile for exactly the processor of this machine (-march=native)" OFF)
 option(SECATEUR_CCACHE "Compile through ccache where it is installed" ON)
 option(SECATEUR_COVERAGE "Instrument for line coverage (gcov)" OFF)
+option(SECATEUR_FUZZ "Build the fuzz targets for libFuzzer too (needs clang with compiler-rt)" OFF)
 
 # auto: x86-64-v3 (AVX2, FMA) where the processor of this machine has it, else what the compiler assumes by itself.
 # none: what the compiler assumes by itself. Anything else goes to -march= as it is.

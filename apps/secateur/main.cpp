@@ -17,6 +17,7 @@
 #include "secateur/option_flags.h"
 #include "secateur/progress.h"
 #include "secateur/run_lifecycle.h"
+#include "secateur/watch.h"
 
 namespace secateur::app {
 namespace {
@@ -50,6 +51,7 @@ class CommandLine {
     add_run();
     add_sensitivity();
     add_report();
+    add_watch();
     add_plan();
     add_doctor();
     add_selftest();
@@ -146,6 +148,13 @@ class CommandLine {
         ->type_name("DIR");
     command.add_option("--out", report_out_, "The page to write [report.html]")->type_name("FILE");
     command.callback([this] { action_ = [this] { return run_report(report_folders_, report_out_); }; });
+  }
+
+  void add_watch() {
+    CLI::App& command = word("watch", "Show a running job: epochs, speed, time left, rounds");
+    command.add_option("folder", watched_, "The run's folder (--out)")->required()->type_name("DIR");
+    command.add_flag("--once", watch_once_, "Show it as it is and stop");
+    command.callback([this] { action_ = [this] { return run_watch(watched_, watch_once_); }; });
   }
 
   void add_sensitivity() {
@@ -294,6 +303,8 @@ class CommandLine {
   SensitivityArguments sensitivity_;
   std::vector<std::filesystem::path> report_folders_;
   std::filesystem::path report_out_ = "report.html";
+  std::filesystem::path watched_;
+  bool watch_once_ = false;
   std::string part_ = "test";
   bool resume_ = false;
   bool dry_run_ = false;

@@ -12,6 +12,7 @@
 #include "secateur/image_contract.h"
 #include "secateur/io/checkpoint.h"
 #include "secateur/measure.h"
+#include "secateur/nan_guard.h"
 #include "secateur/progress.h"
 #include "secateur/prune/model_backend.h"
 #include "secateur/prune/plan_table.h"
@@ -19,6 +20,7 @@
 #include "secateur/prune_narrator.h"
 #include "secateur/run_lifecycle.h"
 #include "secateur/session.h"
+#include "secateur/tensorboard.h"
 #include "secateur/text.h"
 
 namespace secateur::app {
@@ -45,9 +47,12 @@ class PruneRun {
         evaluator_(loaded_.model, session_.arena(), session_.stream(), options.train.eval_batch,
                    session_.precision()),
         log_(folder.log()),
+        board_(options.run.tensorboard ? std::make_unique<TensorBoardLog>(folder.path()) : nullptr),
         progress_(stdout),
+        nan_guard_(options.train.on_nan, log_, progress_),
         narrator_(progress_, options.prune),
-        events_({&log_, &narrator_}),
+        events_(board_ ? std::vector<EventSink*>{&log_, &narrator_, board_.get()}
+                       : std::vector<EventSink*>{&log_, &narrator_}),
         backend_({loaded_.model, session_.arena(), session_.stream(), trainer_, evaluator_, *steering_source_,
                   *sample_source_, progress_, &base_},
                  options.prune),
@@ -58,6 +63,8 @@ class PruneRun {
               folder.checkpoint().string());
       trainer_.restore(reader.scope("trainer"));
       loop_.restore(reader.scope("loop"));
+      nan_guard_.restore(reader);
+      backend_.set_learning_rate_factor(nan_guard_.learning_rate_factor());
       return;
     }
     require(loaded_.split().has_value() || arguments.steer_by_seen,
@@ -82,7 +89,7 @@ class PruneRun {
       measure("before", weights_);
       save(folder_.checkpoint());
     }
-    const LoopResult result = loop_.run([this] { save(folder_.checkpoint()); });
+    const LoopResult result = run_loop();
     log_widths();
     save(folder_.model());
     measure("after", folder_.model());
@@ -96,6 +103,28 @@ class PruneRun {
   }
 
  private:
+  LoopResult run_loop() {
+    while (true) {
+      try {
+        return loop_.run([this] { save(folder_.checkpoint()); });
+      } catch (const NonFiniteError& error) {
+        nan_guard_.take(error);
+        roll_back();
+      }
+    }
+  }
+
+  void roll_back() {
+    const StateTree tree = read_checkpoint(folder_.checkpoint());
+    const StateReader reader(tree);
+    session_.arena().clear();
+    loaded_.model = Model::load(reader.scope("model"), session_.device(), session_.stream());
+    trainer_.restore(reader.scope("trainer"));
+    loop_.restore(reader.scope("loop"));
+    backend_.set_learning_rate_factor(nan_guard_.learning_rate_factor());
+    save(folder_.checkpoint());  // with the smaller learning rate, for a resumed run
+  }
+
   void announce(bool resumed) {
     const NetworkCost cost = backend_.cost();
     const NetworkCost base = backend_.base_cost();
@@ -149,6 +178,7 @@ class PruneRun {
     trainer_.save(writer.scope("trainer"));
     loop_.save(writer.scope("loop"));
     data_.split.save(writer.scope("split"));
+    nan_guard_.save(writer);
     contract_of(data_.training).save(writer.scope("images"));
     write_checkpoint(file, tree);
   }
@@ -167,7 +197,9 @@ class PruneRun {
   Trainer trainer_;
   Evaluator evaluator_;
   RunLog log_;
+  std::unique_ptr<TensorBoardLog> board_;  // null unless asked for
   Progress progress_;
+  NanGuard nan_guard_;
   PruneNarrator narrator_;
   EventFanOut events_;
   ModelPruningBackend backend_;

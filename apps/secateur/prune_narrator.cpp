@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "secateur/advice.h"
 #include "secateur/text.h"
 
 namespace secateur::app {
@@ -63,8 +64,30 @@ std::string plan_text(const LogFields& fields) {
 
 }  // namespace
 
+void PruneNarrator::advise(const std::string& advice) {
+  if (!advice.empty()) progress_.say(advice);
+}
+
+// The budget's step is looked at before the first removal and again where a round was skipped, which leaves
+// more to the others.
+void PruneNarrator::advise_on_budget(std::int64_t rounds_left) {
+  if (options_.width.mode != WidthMode::target) return;
+  advise(advice_on_budget(cost_, options_.budget.fraction * base_cost_, rounds_left / options_.frequency));
+}
+
 void PruneNarrator::write(std::string_view event, const LogFields& fields) {
   const std::int64_t round = integer(fields, "round");
+  const char* const measure = options_.budget.measure == BudgetMeasure::params ? "parameters" : "macs";
+  if (event == "prune_start") {
+    base_cost_ =
+        number(fields, options_.budget.measure == BudgetMeasure::params ? "base_parameters" : "base_macs");
+    cost_ = number(fields, measure);
+    advise(advice_on_validation(number(fields, "accuracy"), integer(fields, "samples"), options_.tau));
+    advise_on_budget(options_.rounds);
+  } else if (event == "round_end") {
+    cost_ = number(fields, measure);
+    if (base_cost_ > 0 && text(fields, "outcome") == "skipped") advise_on_budget(options_.rounds - round);
+  }
   if (event == "round_start") {
     progress_.begin_phase(fmt::format("round {} of {}", round, options_.rounds),
                           options_.train_epochs + options_.finetune_epochs);
@@ -75,7 +98,7 @@ void PruneNarrator::write(std::string_view event, const LogFields& fields) {
   } else if (event == "plan") {
     progress_.say(fmt::format("round {}: the plan\n{}", round, plan_text(fields)));
     if (const std::string why = text(fields, "removes_nothing"); !why.empty()) {
-      progress_.say(fmt::format("round {}: nothing is removed: {}", round, why));
+      progress_.say(fmt::format("warning: round {}: nothing is removed: {}", round, why));
     }
   } else if (event == "evaluation") {
     progress_.say(

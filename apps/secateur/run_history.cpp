@@ -1,5 +1,6 @@
 #include "secateur/run_history.h"
 
+#include <cmath>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -11,15 +12,23 @@ namespace {
 
 using Json = nlohmann::json;
 
+// {"event": "widths", "before": [..]}: events are flat, and what lies deeper is left out.
+bool limit_depth(int depth, Json::parse_event_t /*event*/, Json& /*parsed*/) {
+  constexpr int kMaxDepth = 2;
+  return depth <= kMaxDepth;
+}
+
 double number(const Json& event, const char* key) {
   const auto found = event.find(key);
   return found != event.end() && found->is_number() ? found->get<double>()
                                                     : std::numeric_limits<double>::quiet_NaN();
 }
 
+// 0 where there is none, or none of 53 bits.
 std::int64_t integer(const Json& event, const char* key) {
-  const auto found = event.find(key);
-  return found != event.end() && found->is_number() ? found->get<std::int64_t>() : 0;
+  constexpr double kLimit = 9007199254740992.0;
+  const double value = number(event, key);
+  return std::abs(value) <= kLimit ? static_cast<std::int64_t>(value) : 0;
 }
 
 std::string text(const Json& event, const char* key) {
@@ -31,7 +40,7 @@ std::string text(const Json& event, const char* key) {
 void read_start(const Json& event, RunHistory& history) {
   for (const auto& [key, value] : event.items()) {
     if (key == "recipe") {
-      history.recipe = value.get<std::string>();
+      history.recipe = text(event, "recipe");
     } else if (key != "event" && key != "elapsed") {
       history.facts.try_emplace(key, text(event, key.c_str()));
     }
@@ -99,12 +108,16 @@ RunHistory read_run_history(const std::filesystem::path& log) {
   std::string line;
   for (std::int64_t number = 1; std::getline(file, line); ++number) {
     if (line.empty()) continue;
-    const Json event = Json::parse(line, nullptr, false);
+    const Json event = Json::parse(line, limit_depth, false);
     // A killed process may leave its last line half-written; the next one begins on a line of its own.
     if (event.is_discarded() && file.peek() == std::ifstream::traits_type::eof()) break;
     require(event.is_object() && event.contains("event"), "{}:{}: not an event of a run log", log.string(),
             number);
-    read_event(event, history);
+    try {
+      read_event(event, history);
+    } catch (const Json::exception& error) {
+      fail("{}:{}: not an event of a run log: {}", log.string(), number, error.what());
+    }
   }
   return history;
 }

@@ -125,6 +125,7 @@ struct TrainOptions {
   double label_smoothing = 0;
   bool drop_last = false;
   std::int64_t checkpoint_every = 1;  // epochs
+  std::string on_nan = "stop";        // stop | rollback: to the last checkpoint, with half the learning rate
 };
 
 struct RunSettings {
@@ -133,6 +134,7 @@ struct RunSettings {
   std::string precision = "fp32";
   std::int64_t threads = 0;  // 0: all cores
   std::string out;           // folder of the run
+  bool tensorboard = false;  // event files beside the run log
 };
 
 template <class Visitor>
@@ -187,6 +189,9 @@ void describe(TrainOptions& o, Visitor& v) {
   v("train.label-smoothing", o.label_smoothing, "Label smoothing", at_least(0), below(1));
   v("train.drop-last", o.drop_last, "Leave out the last, smaller batch of an epoch");
   v("train.checkpoint-every", o.checkpoint_every, "Epochs between checkpoints", at_least(1));
+  v("train.on-nan", o.on_nan,
+    "Loss or weights not finite: stop, or go back to the last checkpoint with half the learning rate",
+    one_of({"stop", "rollback"}));
 }
 
 template <class Visitor>
@@ -197,6 +202,7 @@ void describe(RunSettings& o, Visitor& v) {
     one_of({"fp32", "tf32", "bf16", "fp16", "fp64"}));
   v("run.threads", o.threads, "Threads of the CPU back end, 0 for all cores", at_least(0));
   v("run.out", o.out, "Folder that the run leaves its files in");
+  v("run.tensorboard", o.tensorboard, "Write TensorBoard event files beside the run log");
 }
 
 struct RunOptions {

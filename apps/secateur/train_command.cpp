@@ -8,9 +8,11 @@
 #include "secateur/graph/cost.h"
 #include "secateur/image_contract.h"
 #include "secateur/io/checkpoint.h"
+#include "secateur/nan_guard.h"
 #include "secateur/progress.h"
 #include "secateur/run_lifecycle.h"
 #include "secateur/session.h"
+#include "secateur/tensorboard.h"
 #include "secateur/text.h"
 #include "secateur/train/trainer.h"
 
@@ -48,11 +50,15 @@ class TrainRun {
         evaluator_(model_, session_.arena(), session_.stream(), options.train.eval_batch,
                    session_.precision()),
         log_(folder.log()),
-        progress_(stdout) {
+        board_(options.run.tensorboard ? std::make_unique<TensorBoardLog>(folder.path()) : nullptr),
+        events_(board_ ? std::vector<EventSink*>{&log_, board_.get()} : std::vector<EventSink*>{&log_}),
+        progress_(stdout),
+        nan_guard_(options.train.on_nan, events_, progress_) {
     if (stored_) {
       require(reader().get<std::string>("kind") == "train", "'{}' is a checkpoint of another kind of run",
               folder.checkpoint().string());
       trainer_.restore(reader().scope("trainer"));
+      nan_guard_.restore(reader());
     } else {
       model_.initialize(options.run.seed, session_.stream());
     }
@@ -60,26 +66,40 @@ class TrainRun {
 
   void run() {
     announce();
-    const LrPhase phase{find_lr_schedule(options_.train.schedule), options_.train.learning_rate,
-                        static_cast<double>(options_.train.epochs), options_.train.warmup_epochs};
+    if (!stored_ && nan_guard_.rolls_back()) save(folder_.checkpoint());
     progress_.begin_phase("training", options_.train.epochs - trainer_.epoch());
     while (trainer_.epoch() < options_.train.epochs) {
-      const EpochReport epoch = trainer_.run_epoch(phase, trainer_.epoch(), progress_);
-      finish_epoch(epoch);
+      const LrPhase phase{find_lr_schedule(options_.train.schedule),
+                          options_.train.learning_rate * nan_guard_.learning_rate_factor(),
+                          static_cast<double>(options_.train.epochs), options_.train.warmup_epochs};
+      try {
+        finish_epoch(trainer_.run_epoch(phase, trainer_.epoch(), progress_));
+      } catch (const NonFiniteError& error) {
+        nan_guard_.take(error);
+        roll_back();
+      }
     }
     const auto test_source = data_.test_source();
     const Evaluation test = evaluator_.run(*test_source);
     save(folder_.model());
-    log_.write("result", {{"part", std::string("test")},
-                          {"top1", test.top1},
-                          {"top5", test.top5},
-                          {"loss", test.loss},
-                          {"samples", test.samples}});
+    events_.write("result", {{"part", std::string("test")},
+                             {"top1", test.top1},
+                             {"top5", test.top5},
+                             {"loss", test.loss},
+                             {"samples", test.samples}});
     progress_.say(fmt::format("test: top-1 {}, top-5 {}, loss {:.4f} on {} images", percent(test.top1),
                               percent(test.top5), test.loss, grouped(test.samples)));
   }
 
  private:
+  void roll_back() {
+    const StateTree tree = read_checkpoint(folder_.checkpoint());
+    model_.restore(StateReader(tree).scope("model"), session_.stream());
+    trainer_.restore(StateReader(tree).scope("trainer"));
+    progress_.begin_phase("training", options_.train.epochs - trainer_.epoch());
+    save(folder_.checkpoint());  // with the smaller learning rate, for a resumed run
+  }
+
   [[nodiscard]] StateReader reader() const { return StateReader(*stored_); }
   [[nodiscard]] std::optional<data::TrainValidationSplit> stored_split() const {
     if (!stored_) return std::nullopt;
@@ -88,17 +108,17 @@ class TrainRun {
 
   void announce() {
     const GraphCost cost = cost_of(model_.graph());
-    log_.write(stored_ ? "resume" : "start",
-               {{"command", std::string("train")},
-                {"model", options_.model.name},
-                {"data", data_.training.name()},
-                {"training_images", data_.training.size()},
-                {"validation_images", data_.validation ? data_.validation->size() : 0},
-                {"parameters", cost.parameters},
-                {"macs", cost.macs},
-                {"device", session_.device().description()},
-                {"threads", static_cast<std::int64_t>(omp_get_max_threads())},
-                {"recipe", toml_}});
+    events_.write(stored_ ? "resume" : "start",
+                  {{"command", std::string("train")},
+                   {"model", options_.model.name},
+                   {"data", data_.training.name()},
+                   {"training_images", data_.training.size()},
+                   {"validation_images", data_.validation ? data_.validation->size() : 0},
+                   {"parameters", cost.parameters},
+                   {"macs", cost.macs},
+                   {"device", session_.device().description()},
+                   {"threads", static_cast<std::int64_t>(omp_get_max_threads())},
+                   {"recipe", toml_}});
     progress_.say(
         fmt::format("{} on {}: {} parameters, {} multiply-adds; {} training, {} validation, {} test images",
                     options_.model.name, data_.training.name(), grouped(cost.parameters),
@@ -127,7 +147,7 @@ class TrainRun {
       progress_.add_to_epoch(fmt::format("validation {}", percent(validation.top1)));
     }
     progress_.end_epoch();
-    log_.write("epoch", fields);
+    events_.write("epoch", fields);
     if (trainer_.epoch() % options_.train.checkpoint_every == 0 ||
         trainer_.epoch() == options_.train.epochs) {
       save(folder_.checkpoint());
@@ -141,6 +161,7 @@ class TrainRun {
     model_.save(writer.scope("model"), session_.stream());
     trainer_.save(writer.scope("trainer"));
     data_.split.save(writer.scope("split"));
+    nan_guard_.save(writer);
     contract_of(data_.training).save(writer.scope("images"));
     write_checkpoint(file, tree);
   }
@@ -156,7 +177,10 @@ class TrainRun {
   Trainer trainer_;
   Evaluator evaluator_;
   RunLog log_;
+  std::unique_ptr<TensorBoardLog> board_;  // null unless asked for
+  EventFanOut events_;
   Progress progress_;
+  NanGuard nan_guard_;
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "gpu_files.h"
+#include "io/strict_json.h"
 #include "secateur/core/error.h"
 #include "secateur/core/names.h"
 
@@ -17,6 +18,9 @@ namespace secateur {
 namespace {
 
 using Json = nlohmann::json;
+
+// {"device_properties": {"maxGridSize": [..]}}
+constexpr int kMaxDepth = 3;
 
 // Keys without which cuDNN refuses a description. All are numbers but the name and the two lists of three.
 constexpr std::array kPropertyKeys{"cudaDeviceId",
@@ -121,12 +125,7 @@ double GpuDescription::flops(Precision precision) const {
 }
 
 GpuDescription parse_gpu_description(std::string_view json, const std::string& origin) {
-  Json document;
-  try {
-    document = Json::parse(json);
-  } catch (const Json::parse_error& error) {
-    fail("{}: not JSON: {} (byte {})", origin, error.what(), error.byte);
-  }
+  const Json document = parse_strict_json(json, origin, kMaxDepth);
   const Fields top(document, "", origin);
   const Fields properties = top.object("device_properties");
   for (const char* key : kPropertyKeys) static_cast<void>(properties.integer(key, 0));
@@ -153,7 +152,8 @@ GpuDescription parse_gpu_description(std::string_view json, const std::string& o
   const double core_hertz = 1e3 * static_cast<double>(properties.integer("smClockRateKHz", 1));
   const double tensor_hertz = 1e3 * static_cast<double>(top.integer("tensor_clock_khz", 1));
   const auto peak = [&](const char* precision, double hertz) {
-    return static_cast<double>(rates.integer(precision, 1) * gpu.multiprocessors) * hertz;
+    return static_cast<double>(rates.integer(precision, 1)) * static_cast<double>(gpu.multiprocessors) *
+           hertz;
   };
   gpu.fp32_flops = peak("fp32", core_hertz);
   gpu.tf32_flops = peak("tf32", tensor_hertz);

@@ -18,8 +18,36 @@ const T& typed_attribute(const std::map<std::string, AttributeValue, std::less<>
   return *value;
 }
 
-// Limits on what a file can make the program build.
-constexpr std::int64_t kMaxNodes = 100'000;
+// Limits on what a file can make the program build, far above every network that there is and small enough
+// that nothing derived from a graph (its channels' bookkeeping, sums of parameters and multiply-adds) runs
+// out of memory or of 64 bits.
+constexpr std::int64_t kMaxNodes = 20'000;
+constexpr std::int64_t kMaxChannels = std::int64_t{1} << 20;     // of a node
+constexpr std::int64_t kMaxAllChannels = std::int64_t{1} << 22;  // of all nodes together
+constexpr std::int64_t kMaxPositions = std::int64_t{1} << 26;    // height x width
+constexpr std::int64_t kMaxParameters = std::int64_t{1} << 34;   // of all nodes together
+
+// What a node adds to the sums that are limited.
+struct Load {
+  std::int64_t channels = 0;
+  std::int64_t parameters = 0;
+};
+
+Load checked_load(const Op& op, const Node& node, std::span<const MapShape> inputs, const MapShape& output) {
+  require(output.channels <= kMaxChannels, "{} channels are more than the {} that a layer may have",
+          output.channels, kMaxChannels);
+  require(output.height <= kMaxPositions && output.width <= kMaxPositions / output.height,
+          "a map of {} x {} is larger than a layer may have ({} positions)", output.height, output.width,
+          kMaxPositions);
+  Load load{output.channels, 0};
+  for (const ParameterSpec& spec : op.parameters(node, inputs)) {
+    require(spec.shape.count() <= kMaxParameters,
+            "'{}' would have {} elements, more than a network may have ({})", spec.role, spec.shape.count(),
+            kMaxParameters);
+    load.parameters += spec.shape.count();
+  }
+  return load;
+}
 
 }  // namespace
 
@@ -72,12 +100,17 @@ NodeId Graph::add(Node node) {
     inputs.push_back(shapes_[static_cast<std::size_t>(input)]);
   }
   MapShape shape;
+  Load load;
   try {
     shape = op.output_shape(node, inputs);
     require(shape.height > 0 && shape.width > 0 && shape.channels > 0,
             "the output would be {} x {} x {} (height x width x channels)", shape.height, shape.width,
             shape.channels);
-    static_cast<void>(Shape{shape.height, shape.width, shape.channels});  // refuses what cannot be addressed
+    load = checked_load(op, node, inputs, shape);
+    require(all_channels_ + load.channels <= kMaxAllChannels,
+            "with this layer the network's maps have more than {} channels together", kMaxAllChannels);
+    require(all_parameters_ + load.parameters <= kMaxParameters,
+            "with this layer the network has more than {} parameters", kMaxParameters);
     if (node.attributes.contains("origin")) {
       require(static_cast<std::int64_t>(node.attributes.integers("origin").size()) == shape.channels,
               "'origin' has one entry a channel: expected {}, got {}", shape.channels,
@@ -90,6 +123,8 @@ NodeId Graph::add(Node node) {
   by_name_.emplace(node.name, id);
   nodes_.push_back(std::move(node));
   shapes_.push_back(shape);
+  all_channels_ += load.channels;
+  all_parameters_ += load.parameters;
   return id;
 }
 

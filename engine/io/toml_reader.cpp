@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "io/toml_limits.h"
 #include "secateur/core/error.h"
 
 namespace secateur {
@@ -87,6 +88,7 @@ class TomlReader {
 }  // namespace
 
 Recipe read_toml(std::string_view text, std::string_view name) {
+  check_toml_limits(text, name);
   TomlReader reader(name);
   try {
     reader.read_table(toml::parse(text), "");

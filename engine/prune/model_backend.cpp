@@ -70,7 +70,7 @@ std::vector<SpaceScores> ModelPruningBackend::score(const CriterionContext& cont
 }
 
 EpochReport ModelPruningBackend::train_epoch(const LrPhase& phase, std::int64_t phase_epoch) {
-  EpochReport report = parts_.trainer.run_epoch(phase, phase_epoch, parts_.observer);
+  EpochReport report = parts_.trainer.run_epoch(scaled(phase), phase_epoch, parts_.observer);
   record_norms();
   return report;
 }
@@ -78,9 +78,14 @@ EpochReport ModelPruningBackend::train_epoch(const LrPhase& phase, std::int64_t 
 EpochReport ModelPruningBackend::train_for_removal(const LrPhase& phase, std::int64_t phase_epoch,
                                                    const HookPlace& place) {
   if (hook_ == nullptr) return train_epoch(phase, phase_epoch);
-  EpochReport report = parts_.trainer.run_epoch(phase, phase_epoch, parts_.observer, *hook_, place);
+  EpochReport report = parts_.trainer.run_epoch(scaled(phase), phase_epoch, parts_.observer, *hook_, place);
   record_norms();
   return report;
+}
+
+LrPhase ModelPruningBackend::scaled(LrPhase phase) const {
+  phase.base_rate *= learning_rate_factor_;
+  return phase;
 }
 
 void ModelPruningBackend::record_norms() {

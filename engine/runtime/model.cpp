@@ -183,7 +183,15 @@ void Model::restore(const StateReader& reader, Stream& stream) {
 }
 
 Model Model::load(const StateReader& reader, Device& device, Stream& stream) {
-  Model model(Graph::load(reader.scope("graph")), device);
+  Graph graph = Graph::load(reader.scope("graph"));
+  // A graph may not make the program allocate what the file does not hold.
+  const StateReader stored = reader.scope("parameters");
+  for (const Parameter& parameter : plan_parameters(graph).parameters) {
+    const Shape& shape = stored.get<StoredTensor>(parameter.name).shape;
+    require(shape == parameter.spec.shape, "stored parameter '{}' has shape {}, the network needs {}",
+            parameter.name, shape.to_string(), parameter.spec.shape.to_string());
+  }
+  Model model(std::move(graph), device);
   model.restore(reader, stream);
   return model;
 }

@@ -5,6 +5,7 @@
 
 #include "secateur/backend/primitives.h"
 #include "secateur/core/error.h"
+#include "secateur/train/finite.h"
 
 namespace secateur {
 namespace {
@@ -86,10 +87,15 @@ BatchMetrics Trainer::train_step(Program& program, std::int64_t first, std::int6
   clock.add_to(times_.input);
   program.forward(state);
   const BatchMetrics metrics = metrics_.read(program, stream_, count);
-  require(metrics.finite,
-          "the loss is not finite at step {} (epoch {}, learning rate {}): a smaller rate or a warm-up "
-          "usually helps",
-          step_, epoch_, rate);
+  if (!metrics.finite) {
+    const NonFinitePlace place =
+        find_non_finite(model_, arena_, stream_, source_, first, count, program.options(), state);
+    throw NonFiniteError(
+        fmt::format("the loss is not finite at step {} (epoch {}, learning rate {}): {}; a smaller rate or a "
+                    "warm-up usually helps",
+                    step_, epoch_, rate, place.description),
+        place.layer);
+  }
   clock.add_to(times_.forward);
   program.backward(state);
   const bool finite = !loss_scale_.active() || gradients_finite();
@@ -160,6 +166,13 @@ EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, T
     if (observer.stop_requested()) throw Interrupted("training was interrupted");
   }
   stream_.synchronize();
+  // What the last step made of the weights is seen by no loss of this epoch.
+  if (const NonFinitePlace place = find_in_parameters(model_, stream_); !place.description.empty()) {
+    throw NonFiniteError(fmt::format("after epoch {} (learning rate {}) {}; a smaller rate or a warm-up "
+                                     "usually helps",
+                                     epoch_, report.learning_rate, place.description),
+                         place.layer);
+  }
   report.loss = loss_sum / static_cast<double>(report.samples);
   report.top1 = static_cast<double>(top1) / static_cast<double>(report.samples);
   report.seconds = seconds();

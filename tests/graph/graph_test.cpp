@@ -190,5 +190,35 @@ TEST(Attributes, KindsAreChecked) {
   expect_error([&] { static_cast<void>(attributes.pair_or("three", 1)); }, {"'three'", "got 3"});
 }
 
+// What a file may make the program build.
+TEST(GraphLimits, AreFarFromNetworksAndNearEnoughToHold) {
+  using I = std::int64_t;
+  const auto refused = [](I height, I channels) {
+    try {
+      Graph graph;
+      graph.add("i", "input", {}, {{"height", height}, {"width", height}, {"channels", channels}});
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(refused(8192, 3), "");
+  EXPECT_NE(refused(8193, 3).find("larger than a layer may have"), std::string::npos);
+  EXPECT_NE(refused(I{1} << 40, 3).find("larger than a layer may have"), std::string::npos);
+  EXPECT_EQ(refused(1, I{1} << 20), "");
+  EXPECT_NE(refused(1, (I{1} << 20) + 1).find("channels"), std::string::npos);
+
+  Graph wide;
+  NodeId x = wide.add("i", "input", {}, {{"height", I{1}}, {"width", I{1}}, {"channels", I{1} << 20}});
+  EXPECT_THROW(wide.add("f", "linear", {x}, {{"out_features", I{1} << 20}}), Error);  // 2^40 parameters
+  for (const char* name : {"a", "b", "c"}) x = wide.add(name, "relu", {x});
+  EXPECT_THROW(wide.add("d", "relu", {x}), Error);  // a fifth map of 2^20 channels
+
+  Graph longest;
+  x = longest.add("i", "input", {}, {{"height", I{1}}, {"width", I{1}}, {"channels", I{1}}});
+  for (I n = 1; n < 20'000; ++n) x = longest.add(std::to_string(n), "relu", {x});
+  EXPECT_THROW(longest.add("one more", "relu", {x}), Error);
+}
+
 }  // namespace
 }  // namespace secateur

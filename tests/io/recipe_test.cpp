@@ -161,5 +161,30 @@ TEST(Recipe, NamesTheNearestKey) {
   EXPECT_NE(recipe, Recipe::from_text("[train]\nepochs = 3.0\n"));
 }
 
+// The library that parses TOML builds a table for each part of a key, and frees it by recursion.
+TEST(RecipeLimits, KeysHaveFewPartsAndTextsAreShort) {
+  const auto parts = [](int count, const char* part) {
+    std::string key;
+    for (int i = 1; i < count; ++i) key += std::string(part) + ".";
+    return key + part;
+  };
+  EXPECT_TRUE(Recipe::from_text(parts(16, "a") + " = 1").contains(parts(16, "a")));
+  EXPECT_ERROR((void)Recipe::from_text("b = 1\n" + parts(17, "a") + " = 1", "r"), "r:2",
+               "more than 16 parts");
+  EXPECT_ERROR((void)Recipe::from_text("[" + parts(100'000, "a") + "]", "r"), "r:1", "more than 16 parts");
+  EXPECT_ERROR((void)Recipe::from_text(parts(50'000, "\"=\"") + " = 1", "r"), "more than 16 parts");
+  // Dots in texts, comments and numbers are no parts.
+  const std::string dots(100, '.');
+  EXPECT_NO_THROW((void)Recipe::from_text("a = '" + dots + "' # " + dots + "\nb = \"\\\"" + dots +
+                                          "\"\nc = \"\"\"x\"" + dots + "\"\"\"\nd = [" +
+                                          [] {
+                                            std::string reals;
+                                            for (int i = 0; i < 100; ++i) reals += "0.5, ";
+                                            return reals;
+                                          }() +
+                                          "]"));
+  EXPECT_ERROR((void)Recipe::from_text(std::string((1 << 20) + 1, '\n'), "r"), "too many for a recipe");
+}
+
 }  // namespace
 }  // namespace secateur

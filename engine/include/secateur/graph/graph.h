@@ -59,7 +59,9 @@ struct Node {
 class Graph {
  public:
   // Appends a node. Throws Error for an empty or taken name, an unknown op, a wrong number of inputs, an
-  // input that does not exist, or inputs and attributes whose shapes the op refuses.
+  // input that does not exist, inputs and attributes whose shapes the op refuses, and for a network past the
+  // limits of this program: 20,000 nodes, 2^20 channels of a node and 2^22 of all, 2^26 positions of a map,
+  // 2^34 parameters.
   NodeId add(Node node);
   NodeId add(std::string name, std::string op, std::vector<NodeId> inputs, Attributes attributes = {});
 
@@ -92,6 +94,9 @@ class Graph {
   std::vector<MapShape> shapes_;
   std::map<std::string, NodeId, std::less<>> by_name_;
   NodeId output_ = -1;
+  // Sums over all nodes, which are limited.
+  std::int64_t all_channels_ = 0;
+  std::int64_t all_parameters_ = 0;
 };
 
 // For each node whether trained parameters lie at or above it, so that gradients flow to its value.

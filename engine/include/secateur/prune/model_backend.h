@@ -52,6 +52,11 @@ class ModelPruningBackend final : public PruningBackend {
 
   [[nodiscard]] const Model& model() const { return parts_.model; }
 
+  // What every phase's learning rate is multiplied by, 1 at first: halved where a run went back because of
+  // numbers that were not finite.
+  [[nodiscard]] double learning_rate_factor() const { return learning_rate_factor_; }
+  void set_learning_rate_factor(double factor) { learning_rate_factor_ = factor; }
+
  private:
   // The channel spaces of the graph as it is and which of them may be pruned, found once a generation.
   struct View {
@@ -61,6 +66,7 @@ class ModelPruningBackend final : public PruningBackend {
   };
   const View& view();
   void record_norms();
+  [[nodiscard]] LrPhase scaled(LrPhase phase) const;
 
   PruningParts parts_;
   PruneOptions options_;
@@ -70,6 +76,7 @@ class ModelPruningBackend final : public PruningBackend {
   NetworkCost base_cost_;
   NormHistory norms_;  // empty where the criterion does not ask for it
   View view_;
+  double learning_rate_factor_ = 1;
 };
 
 [[nodiscard]] NetworkCost network_cost(const Graph& graph);

@@ -1,0 +1,45 @@
+#include "secateur/advice.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "secateur/text.h"
+
+namespace secateur::app {
+namespace {
+
+constexpr double kLargeStep = 1.0 / 3;
+constexpr double kModerateStep = 1.0 / 5;
+
+}  // namespace
+
+double standard_error(double accuracy, std::int64_t images) {
+  return std::sqrt(accuracy * (1 - accuracy) / static_cast<double>(images));
+}
+
+std::string advice_on_validation(double accuracy, std::int64_t images, double tau) {
+  const double error = standard_error(accuracy, images);
+  if (!(error > tau / 2)) return "";
+  const double needed = 4 * accuracy * (1 - accuracy) / (tau * tau);
+  return fmt::format(
+      "warning: {} validation images tell an accuracy of {} to within {} (one standard error), and the run "
+      "is "
+      "steered by changes of {} (--tau): a validation part of {} images or more (--validation) would do",
+      grouped(images), percent(accuracy, 1), percent(error, 1), percent(tau, 1),
+      grouped(static_cast<std::int64_t>(std::ceil(needed))));
+}
+
+std::string advice_on_budget(double cost, double budget, std::int64_t removals) {
+  if (removals < 1 || !(budget > 0) || !(cost > budget)) return "";
+  const double step = 1 - std::pow(budget / cost, 1 / static_cast<double>(removals));
+  if (step <= kLargeStep) return "";
+  const double gentle = std::ceil(std::log(budget / cost) / std::log(1 - kModerateStep));
+  return fmt::format(
+      "warning: the budget leaves {} of the cost to take away in each of {} removals; with {} of them "
+      "(--rounds) "
+      "it would be {}",
+      percent(step, 0), removals, gentle, percent(kModerateStep, 0));
+}
+
+}  // namespace secateur::app

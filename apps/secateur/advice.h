@@ -1,0 +1,21 @@
+// Warnings that help: what a person would want to know before hours of computing, in one sentence each, or ""
+// where there is nothing to say.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace secateur::app {
+
+// Standard error of an accuracy that was measured on so many images: sqrt(p (1 - p) / n).
+[[nodiscard]] double standard_error(double accuracy, std::int64_t images);
+
+// A validation part whose standard error is more than half of tau, the loss of accuracy that sets off the
+// fallback: noise alone then steers the run. Says how many images would do.
+[[nodiscard]] std::string advice_on_validation(double accuracy, std::int64_t images, double tau);
+
+// A budget that leaves each of the remaining removals more than a third of the cost to take away; says how
+// many removals would take steps of a fifth. `cost` and `budget` are in one unit.
+[[nodiscard]] std::string advice_on_budget(double cost, double budget, std::int64_t removals);
+
+}  // namespace secateur::app

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""Kills runs of the program with SIGKILL at random moments, goes on with --resume, and compares the end with an
+undisturbed run: model.h5 must be the same file, byte for byte.
+
+usage: kill_runs.py PROGRAM [--kills N] [--seed K] [--folder DIR] [--log FILE] [--scenario NAME]
+
+Scenarios: train; prune (training and fine-tuning in rounds); fallback (every removal falls back, is rolled back and
+softened). Every second kill is aimed at a checkpoint that is being written (its temporary file is there), the others
+at any moment from the start of the process to its end. A run is killed and resumed until it ends by itself.
+Exit code 0 only if every run ended with the bytes of the undisturbed one and no resume was refused.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+DATA = "--data synthetic --synthetic-train 160 --synthetic-test 40 --batch 32 --threads 1".split()
+TRAIN = "train --model resnet8 --validation 40 --learning-rate 0.05 --epochs 4".split() + DATA
+PRUNE = ("prune --rounds 3 --round-to 1 --train-epochs 1 --finetune-epochs 1 --sample-images 32 --rate 0.2".split() + DATA)
+FALLBACK = PRUNE + "--tau 0 --fallback-epochs 2 --max-halvings 2 --fallback yes --learning-rate 0.5".split()
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class Scenario:
+    """A command, the folder that it always runs in (its name is part of the stored recipe), and its right end."""
+
+    def __init__(self, program, name, command, folder):
+        self.program, self.name, self.command, self.folder = program, name, command, folder
+        self.output = folder.parent / f"{name}.txt"
+        self.reset()
+        started = time.monotonic()
+        self.start().wait()
+        self.seconds = time.monotonic() - started
+        if not (folder / "model.h5").exists():
+            sys.exit(f"{name}: the undisturbed run failed:\n{self.output.read_text()}")
+        self.expected = digest(folder / "model.h5")
+        log = (folder / "run.jsonl").read_text()
+        self.events = sorted({json.loads(line)["event"] for line in log.splitlines()})
+
+    def reset(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self):
+        word = self.command[0]
+        resume = (self.folder / "last.h5").exists()
+        arguments = [word, "--resume"] if resume else self.command
+        with open(self.output, "w") as output:
+            return subprocess.Popen([self.program, *arguments, "--out", str(self.folder)], stdout=output,
+                                    stderr=subprocess.STDOUT)
+
+    def writing_checkpoint(self):
+        return any(name.endswith(".tmp") for name in os.listdir(self.folder)) if self.folder.exists() else False
+
+    def kill_once(self, rng, aimed):
+        """True if the process was killed, False if it ended by itself before."""
+        process = self.start()
+        # Most kills come early in a process, so that hundreds take minutes; some at any moment, so that it gets on.
+        most = 1.1 * self.seconds if rng.random() < 0.3 else min(3, self.seconds)
+        deadline = time.monotonic() + rng.uniform(0, most)
+        while process.poll() is None:
+            late = time.monotonic() >= deadline
+            if late and (not aimed or self.writing_checkpoint()):
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                return process.returncode == -signal.SIGKILL
+            time.sleep(0.0002 if aimed and late else 0.002)
+        if process.returncode != 0:
+            raise RuntimeError(f"{self.name}: the run failed (exit code {process.returncode}):\n{self.output.read_text()}")
+        return False
+
+    def finish(self):
+        process = self.start()
+        if process.wait() != 0:
+            raise RuntimeError(f"{self.name}: the run failed:\n{self.output.read_text()}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program")
+    parser.add_argument("--kills", type=int, default=6, help="of each scenario")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--folder", type=pathlib.Path, required=True)
+    parser.add_argument("--log", type=pathlib.Path)
+    parser.add_argument("--scenario", choices=["train", "prune", "fallback"])
+    options = parser.parse_args()
+    folder = options.folder.resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    lines = []
+
+    def say(text):
+        print(text, flush=True)
+        lines.append(text)
+
+    base = Scenario(options.program, "base", TRAIN, folder / "base")
+    weights = ["--weights", str(folder / "base/model.h5")]
+    scenarios = {"train": TRAIN, "prune": PRUNE + weights, "fallback": FALLBACK + weights}
+    if options.scenario:
+        scenarios = {options.scenario: scenarios[options.scenario]}
+    say(subprocess.run([options.program, "version"], capture_output=True, text=True).stdout.strip())
+    failures = 0
+    for name, command in scenarios.items():
+        scenario = Scenario(options.program, name, command, folder / name)
+        say(f"{name}: undisturbed {scenario.seconds:.1f} s, model.h5 {scenario.expected[:16]}, "
+            f"events {', '.join(scenario.events)}")
+        if name == "fallback" and not {"fallback_start", "rollback"} <= set(scenario.events):
+            say("fallback: FAILED: the undisturbed run never fell back")
+            failures += 1
+        rng = random.Random(f"{options.seed} {name}")
+        kills = aimed_kills = runs = 0
+        scenario.reset()
+        started = time.monotonic()
+        while kills < options.kills:
+            aimed = rng.random() < 0.5
+            try:
+                if scenario.kill_once(rng, aimed):
+                    kills += 1
+                    aimed_kills += aimed
+                    if kills < options.kills:
+                        continue
+                    scenario.finish()
+            except RuntimeError as error:
+                failures += 1
+                say(f"FAILED after {kills} kills: {error}")
+                scenario.reset()
+                continue
+            runs += 1
+            leftovers = [path.name for path in scenario.folder.iterdir() if path.suffix == ".tmp"]
+            if digest(scenario.folder / "model.h5") != scenario.expected:
+                failures += 1
+                say(f"{name}: FAILED: run {runs} ended with other bytes (after {kills} kills)")
+                shutil.copytree(scenario.folder, folder / f"{name}-differs-{runs}")
+            elif kills == options.kills and leftovers:
+                say(f"{name}: left behind by killed processes: {', '.join(leftovers)}")
+            scenario.reset()
+        say(f"{name}: {kills} kills ({aimed_kills} while a checkpoint was written), {runs} runs ended, "
+            f"{'same bytes each time' if failures == 0 else f'{failures} FAILURES'}, "
+            f"{time.monotonic() - started:.0f} s")
+    if options.log:
+        options.log.write_text("\n".join(lines) + "\n")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
