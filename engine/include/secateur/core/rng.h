@@ -23,6 +23,7 @@ enum class RngPurpose : std::uint32_t {
   synthetic = 7,       // keys: sample, split
   criterion = 8,       // keys: round, space
   test = 9,
+  corruption = 10,  // keys: sample, corruption
 };
 
 // One block of four 32-bit words.
