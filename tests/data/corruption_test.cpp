@@ -344,18 +344,20 @@ TEST(ElasticTransform, LeavesAConstantAndIsAffineAtItsFirstSeverity) {
   // Near the centre, where nothing is reflected, a plane stays a plane under an affine map.
   const Bytes skewed = run(ramp, Corruption::elastic_transform, 1);
   EXPECT_NE(skewed, ramp);
-  const Bytes bent = run(ramp, Corruption::elastic_transform, 5);
+  const auto second_difference = [&](const Bytes& image, std::int64_t x, std::int64_t c) {
+    return std::abs(pixel(image, 16, x - 1, c) - 2 * pixel(image, 16, x, c) + pixel(image, 16, x + 1, c));
+  };
   int largest_bend = 0;
   for (std::int64_t c = 0; c < 2; ++c) {
-    for (std::int64_t i = 14; i < 18; ++i) {
-      const auto second_difference = [&](const Bytes& image) {
-        return std::abs(pixel(image, 16, i - 1, c) - 2 * pixel(image, 16, i, c) + pixel(image, 16, i + 1, c));
-      };
-      EXPECT_LE(second_difference(skewed), 2);
-      largest_bend = std::max(largest_bend, second_difference(bent));
+    for (std::int64_t x = 13; x < 19; ++x) {
+      EXPECT_LE(second_difference(skewed, x, c), 2);
+      for (std::uint32_t index = 0; index < 8; ++index) {
+        const Bytes bent = run(ramp, Corruption::elastic_transform, 5, index);
+        largest_bend = std::max(largest_bend, second_difference(bent, x, c));
+      }
     }
   }
-  EXPECT_GT(largest_bend, 2);
+  EXPECT_GT(largest_bend, 3);
 }
 
 TEST(Pixelate, TakesMeansOfBoxesAndRepeatsThem) {
@@ -389,13 +391,13 @@ TEST(Jpeg, RoundsTheMeanOfAConstantBlock) {
   const std::array<int, 5> steps{6, 11, 13, 16, 20};
   for (int severity = 1; severity <= 5; ++severity) {
     const int step = steps[static_cast<std::size_t>(severity - 1)];
-    for (const int grey : {0, 3, 77, 128, 201, 255}) {
+    for (const int grey : {0, 4, 78, 128, 202, 254}) {  // none halfway between two steps
       const double dc = std::round(8.0 * (grey - 128) / step) * step;
-      const auto expected = static_cast<std::uint8_t>(std::clamp<long>(std::lround(128 + dc / 8), 0, 255));
+      const double expected = std::clamp(128 + dc / 8, 0.0, 255.0);
       const auto level = static_cast<std::uint8_t>(grey);
-      const Bytes result = run(constant(level, level, level), Corruption::jpeg_compression, severity);
-      EXPECT_LE(largest_difference(result, constant(expected, expected, expected)), 0)
-          << severity << " " << grey;
+      for (const std::uint8_t value :
+           run(constant(level, level, level), Corruption::jpeg_compression, severity))
+        ASSERT_NEAR(value, expected, 0.5001) << severity << " " << grey;
     }
   }
 }
@@ -425,25 +427,50 @@ Bytes natural_image() {
   return {image.begin(), image.end()};
 }
 
+// Mean and variance of the difference that a corruption makes: of 16 rendered images, severities 1 to 5.
+struct Damage {
+  std::array<double, 5> squared{};
+  std::array<double, 5> variance{};
+};
+
+Damage damage_of(const ImageSet& set, Corruption corruption) {
+  Damage damage;
+  for (std::size_t level = 0; level < 5; ++level) {
+    for (std::uint32_t i = 0; i < 16; ++i) {
+      const auto pixels = set.image(i);
+      const Bytes image(pixels.begin(), pixels.end());
+      const Bytes result = run(image, corruption, static_cast<int>(level) + 1, i);
+      const double squared = squared_difference(result, image);
+      const double shift = mean_of(result) - mean_of(image);
+      damage.squared[level] += squared / 16;
+      damage.variance[level] += (squared - shift * shift) / 16;
+    }
+  }
+  return damage;
+}
+
+// The authors' own tables do not all grow in the mean squared difference; what does is tested instead.
 TEST(Corruptions, GrowWithTheirSeverity) {
   const DataSets sets = make_synthetic({.train_size = 16, .test_size = 1, .seed = 5});
   for (const Corruption corruption : all_corruptions()) {
-    std::array<double, 6> difference{};
-    for (int severity = 1; severity <= 5; ++severity) {
-      for (std::uint32_t i = 0; i < 16; ++i) {
-        const auto pixels = sets.train.image(i);
-        const Bytes image(pixels.begin(), pixels.end());
-        difference[static_cast<std::size_t>(severity)] +=
-            squared_difference(run(image, corruption, severity, i), image) / 16;
-      }
-    }
-    // The authors' table for elastic_transform trades displacement against skew: it grows in neither sense.
+    const Damage damage = damage_of(sets.train, corruption);
+    const auto& [d1, d2, d3, d4, d5] = damage.squared;
+    EXPECT_GT(d1, 0) << name_of(corruption);
     if (corruption == Corruption::elastic_transform) {
-      EXPECT_GT(*std::min_element(difference.begin() + 1, difference.end()), 1);
-      continue;
+      // Displacement grows while the skew shrinks.
+      EXPECT_GT(std::min({d1, d2, d3, d4, d5}), 1);
+    } else if (corruption == Corruption::glass_blur) {
+      // The blur hides the shuffling; two rounds of it are more than one.
+      EXPECT_GT(std::min(d4, d5), std::max({d1, d2, d3}));
+    } else if (corruption == Corruption::motion_blur) {
+      // From 3 to 4 only weights of nearly nothing are added.
+      EXPECT_TRUE(d1 < d2 && d2 < d3 && d3 <= d4 && d4 < d5);
+    } else {
+      // Frost lightens and darkens at once, so that its mean says nothing.
+      const auto& grows = corruption == Corruption::frost ? damage.variance : damage.squared;
+      for (std::size_t level = 1; level < 5; ++level)
+        EXPECT_GT(grows[level], grows[level - 1]) << name_of(corruption) << level + 1;
     }
-    for (std::size_t severity = 1; severity <= 5; ++severity)
-      EXPECT_GT(difference[severity], difference[severity - 1]) << name_of(corruption) << severity;
   }
 }
 
