@@ -23,7 +23,8 @@ enum class RngPurpose : std::uint32_t {
   synthetic = 7,       // keys: sample, split
   criterion = 8,       // keys: round, space
   test = 9,
-  search = 10,  // keys: round, candidate
+  search = 10,      // keys: round, candidate
+  corruption = 11,  // keys: sample, corruption
 };
 
 // One block of four 32-bit words.
