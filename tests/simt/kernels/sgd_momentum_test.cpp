@@ -107,6 +107,7 @@ TEST(SgdMomentum, AddsPenalties) {
     std::vector<double> w = random.normals(kCount + offset);
     w[5] = 0;
     weights.fill(w);
+    momentum.fill(std::vector<double>(static_cast<std::size_t>(kCount + offset), 0.0));
     gradients.fill(random.normals(kCount + offset));
     decay.fill(random.normals(kCount + offset));
     const std::vector<double> g = gradients.values();
