@@ -105,7 +105,7 @@ class OnnxRuntime {
                {.fold_bn = true, .batch = batch});
     return {about_.at("library"), [this, file] {
               const json question{{"model", file.string()}, {"seconds", seconds_}};
-              return json::parse(peer_.ask(question.dump())).at("seconds").get<double>();
+              return bench::BlockTime{json::parse(peer_.ask(question.dump())).at("seconds"), 0};
             }};
   }
   [[nodiscard]] const json& about() const { return about_; }
@@ -200,7 +200,9 @@ int run_bench_infer(const RunOptions& options, const InferBenchOptions& bench) {
     std::vector<bench::Turn> turns;
     for (const auto& network : networks) {
       inferences.push_back(std::make_unique<Inference>(*network, session, batch, bench.seconds));
-      turns.push_back({network->name, [&one = *inferences.back()] { return one.block(); }});
+      turns.push_back({network->name, [&one = *inferences.back()] {
+                         return bench::BlockTime{one.block(), 0};
+                       }});
       if (onnx) turns.push_back(onnx->turn(*network, batch));
     }
     std::vector<Timing> timings = bench::take_turns(turns, bench.blocks);

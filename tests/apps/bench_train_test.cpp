@@ -100,8 +100,8 @@ TEST_F(BenchTrain, TakesTurnsWithAPeerAndComparesWithItsFastestVariant) {
 echo '{"library": "Stand-in 1", "device": "none", "variants": ["slow", "fast"]}'
 while read -r question; do
   case "$question" in
-    *fast*) echo '{"seconds": 0.5, "peak_bytes": 7}' ;;
-    *) echo '{"seconds": 2.0, "peak_bytes": 7}' ;;
+    *fast*) echo '{"seconds": 0.5, "cpu_seconds": 3.0, "peak_bytes": 7}' ;;
+    *) echo '{"seconds": 2.0, "cpu_seconds": 1.5, "peak_bytes": 7}' ;;
   esac
   echo "$question" >> "${0%/*}/questions.txt"
 done
@@ -113,6 +113,10 @@ done
   std::vector<double> own = report.at("block_seconds");
   EXPECT_NEAR(peer.at("ratio").get<double>(), 0.5 / ((own[0] + own[1]) / 2), 1e-9);
   EXPECT_EQ(peer.at("variants")[0].at("block_seconds"), json::parse("[2.0, 2.0]"));
+  // By processor time the other one is the least.
+  const std::vector<double> cpu = report.at("block_cpu_seconds");
+  EXPECT_GT(cpu.at(0), 0);
+  EXPECT_NEAR(peer.at("cpu_ratio").get<double>(), 1.5 / ((cpu.at(0) + cpu.at(1)) / 2), 1e-9);
   EXPECT_EQ(peer.at("variants")[1].at("images_per_second"), 16.0);
   EXPECT_EQ(peer.at("variants")[1].at("peak_bytes"), 7);
   // A block each that does not count, then in turns.
@@ -170,8 +174,8 @@ TEST_F(BenchTrain, TrainsTheSameNetworkInPyTorch) {
 }
 
 TEST(BenchContest, MedianOfOddAndEvenCounts) {
-  EXPECT_EQ((bench::Timing{"a", {5, 1, 3}}.median()), 3);
-  EXPECT_EQ((bench::Timing{"a", {4, 1, 3, 2}}.median()), 2.5);
+  EXPECT_EQ((bench::Timing{"a", {5, 1, 3}, {}}.median()), 3);
+  EXPECT_EQ((bench::Timing{"a", {4, 1, 3, 2}, {}}.median()), 2.5);
 }
 
 // By hand for ResNet-20: 200,704 elements of convolutions' outputs, and 40.8 M multiply-adds.

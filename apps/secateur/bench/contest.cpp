@@ -10,13 +10,18 @@
 
 namespace secateur::bench {
 
-double Timing::median() const {
-  std::vector<double> sorted = seconds;
-  std::ranges::sort(sorted);
-  const std::size_t half = sorted.size() / 2;
-  return sorted.size() % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+namespace {
+
+double median_of(std::vector<double> values) {
+  std::ranges::sort(values);
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
+}  // namespace
+
+double Timing::median() const { return median_of(seconds); }
+double Timing::cpu_median() const { return median_of(cpu_seconds); }
 double Timing::least() const { return *std::ranges::min_element(seconds); }
 double Timing::most() const { return *std::ranges::max_element(seconds); }
 
@@ -24,12 +29,24 @@ std::vector<Timing> take_turns(const std::vector<Turn>& contenders, std::int64_t
   std::vector<Timing> timings;
   for (const Turn& turn : contenders) {
     turn.block();
-    timings.push_back({turn.name, {}});
+    timings.push_back({turn.name, {}, {}});
   }
   for (std::int64_t block = 0; block < blocks; ++block) {
-    for (std::size_t i = 0; i < contenders.size(); ++i) timings[i].seconds.push_back(contenders[i].block());
+    for (std::size_t i = 0; i < contenders.size(); ++i) {
+      const BlockTime time = contenders[i].block();
+      timings[i].seconds.push_back(time.seconds);
+      timings[i].cpu_seconds.push_back(time.cpu_seconds);
+    }
   }
   return timings;
+}
+
+double cpu_seconds() {
+  timespec time{};
+  constexpr double kNano = 1e-9;
+  return ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0
+             ? static_cast<double>(time.tv_sec) + kNano * static_cast<double>(time.tv_nsec)
+             : 0;
 }
 
 std::int64_t peak_resident_bytes() {
