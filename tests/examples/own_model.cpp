@@ -45,7 +45,8 @@ int main() {
               static_cast<long long>(cost.macs));
   // The trunk is one space with a producer a block and the stem; each inner convolution has its own.
   std::int64_t trunk_producers = 0;
-  for (const ChannelSpace& space : ChannelSpaces(graph).spaces()) {
+  const ChannelSpaces spaces(graph);
+  for (const ChannelSpace& space : spaces.spaces()) {
     std::printf("%s: %lld channels, %zu producers\n", space.name.c_str(), static_cast<long long>(space.width),
                 space.producers.size());
     trunk_producers = std::max(trunk_producers, static_cast<std::int64_t>(space.producers.size()));
