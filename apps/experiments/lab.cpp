@@ -66,7 +66,7 @@ fs::path Lab::baseline(const RunOptions& options) {
   return place.folder.model();
 }
 
-app::RunHistory Lab::pruned(const Point& point, std::int64_t seed) {
+RunFolder Lab::finished(const Point& point, std::int64_t seed) {
   RunOptions options = point.options;
   const fs::path weights = baseline(options);
   options.run.seed = static_cast<std::uint64_t>(seed);
@@ -79,8 +79,10 @@ app::RunHistory Lab::pruned(const Point& point, std::int64_t seed) {
     const app::PruneArguments arguments{.weights = weights, .resume = place.resume};
     require_done(app::run_prune(options, toml, place.folder, arguments), place.folder);
   }
-  return app::read_run_history(place.folder.log());
+  return place.folder;
 }
+
+fs::path Lab::pruned_weights(const Point& point, std::int64_t seed) { return finished(point, seed).model(); }
 
 std::vector<Outcome> Lab::run(const std::vector<Point>& points, std::int64_t seeds) {
   require(seeds >= 1, "--seeds is at least 1, got {}", seeds);
@@ -101,7 +103,7 @@ std::vector<Outcome> Lab::run(const std::vector<Point>& points, std::int64_t see
                                          " left";
       fmt::print("[{}/{}] {}, seed {}{}\n", done + 1, total, outcome.point.name, seed, left);
       std::fflush(stdout);
-      outcome.runs.push_back(pruned(outcome.point, seed));
+      outcome.runs.push_back(app::read_run_history(finished(outcome.point, seed).log()));
       ++done;
     }
   }
