@@ -118,7 +118,7 @@ int run_experiment(RunOptions& options, const OptionFlags& flags, const Experime
   experiments::Findings findings;
   try {
     if (experiment.study) {
-      findings = experiment.study({lab, options, scale});
+      findings = experiment.study({lab, options, scale, seeds});
     } else {
       outcomes = lab.run(experiment.points(options, scale), seeds);
       findings = experiment.findings(outcomes);

@@ -17,6 +17,7 @@ namespace secateur::experiments {
 [[nodiscard]] Experiment fig7();
 [[nodiscard]] Experiment fig8();
 [[nodiscard]] Experiment prop1();
+[[nodiscard]] Experiment robustness();
 
 // What most of them make of their runs: a row an outcome, its name and the columns of every comparison.
 [[nodiscard]] Findings compared(const std::vector<Outcome>& outcomes);

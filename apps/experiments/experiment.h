@@ -37,6 +37,7 @@ struct StudyContext {
   Lab& lab;
   const app::RunOptions& base;  // what recipe, flags and scale say
   Scale scale = Scale::smoke;
+  std::int64_t seeds = 1;  // of pruning runs, where a study makes some
 };
 
 // Either points and findings, or a study.

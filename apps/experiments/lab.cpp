@@ -83,7 +83,7 @@ fs::path Lab::baseline(const RunOptions& options) {
   return place.folder.model();
 }
 
-app::RunHistory Lab::pruned(const Point& point, std::int64_t seed) {
+RunFolder Lab::finished(const Point& point, std::int64_t seed) {
   RunOptions options = point.options;
   const fs::path weights = baseline(options);
   options.run.seed = static_cast<std::uint64_t>(seed);
@@ -96,7 +96,13 @@ app::RunHistory Lab::pruned(const Point& point, std::int64_t seed) {
     const app::PruneArguments arguments{.weights = weights, .resume = place.resume};
     require_done(app::run_prune(options, toml, place.folder, arguments), place.folder);
   }
-  return app::read_run_history(place.folder.log());
+  return place.folder;
+}
+
+fs::path Lab::pruned_weights(const Point& point, std::int64_t seed) { return finished(point, seed).model(); }
+
+app::RunHistory Lab::history_of(const Point& point, std::int64_t seed) {
+  return app::read_run_history(finished(point, seed).log());
 }
 
 std::vector<Outcome> Lab::run(const std::vector<Point>& points, std::int64_t seeds) {
@@ -119,14 +125,14 @@ std::vector<Outcome> Lab::run(const std::vector<Point>& points, std::int64_t see
       fmt::print("[{}/{}] {}, seed {}{}\n", done + 1, total, outcome.point.name, seed, left);
       std::fflush(stdout);
       if (outcome.point.widths_of.empty()) {
-        outcome.runs.push_back(pruned(outcome.point, seed));
+        outcome.runs.push_back(history_of(outcome.point, seed));
       } else {
         const auto model = std::ranges::find(outcomes, outcome.point.widths_of,
                                              [](const Outcome& other) { return other.point.name; });
         require(model != outcomes.end() && static_cast<std::int64_t>(model->runs.size()) == seed,
                 "'{}' takes the widths of '{}', which is no earlier run", outcome.point.name,
                 outcome.point.widths_of);
-        outcome.runs.push_back(pruned(with_widths(outcome.point, model->runs.back()), seed));
+        outcome.runs.push_back(history_of(with_widths(outcome.point, model->runs.back()), seed));
       }
       ++done;
     }

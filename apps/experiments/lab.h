@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "experiments/experiment.h"
+#include "secateur/session.h"
 
 namespace secateur::experiments {
 
@@ -21,10 +22,14 @@ class Lab {
   [[nodiscard]] std::vector<Outcome> run(const std::vector<Point>& points, std::int64_t seeds);
   // The weights of the trained network that these options describe.
   [[nodiscard]] std::filesystem::path baseline(const app::RunOptions& options);
+  // The weights of the network that this point leaves with this seed.
+  [[nodiscard]] std::filesystem::path pruned_weights(const Point& point, std::int64_t seed);
   [[nodiscard]] const std::filesystem::path& out() const { return out_; }
 
  private:
-  [[nodiscard]] app::RunHistory pruned(const Point& point, std::int64_t seed);
+  // The folder of the run, done now if it was not before.
+  [[nodiscard]] app::RunFolder finished(const Point& point, std::int64_t seed);
+  [[nodiscard]] app::RunHistory history_of(const Point& point, std::int64_t seed);
 
   std::filesystem::path out_;
 };

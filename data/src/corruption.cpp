@@ -19,7 +19,7 @@ using corruptions::Scene;
 struct Entry {
   Corruption corruption;
   std::string_view name;
-  PixelMap (*apply)(Scene);
+  PixelMap (*apply)(Scene&);
 };
 
 constexpr std::array<Entry, kCorruptions> kEntries{{
@@ -86,7 +86,7 @@ std::vector<std::uint8_t> corrupt(std::span<const std::uint8_t> image, MapShape 
       RandomSequence(seed, RngPurpose::corruption, image_index, static_cast<std::uint32_t>(corruption))};
   std::ranges::transform(image, scene.image.values.begin(),
                          [](std::uint8_t value) { return static_cast<float>(value) / 255; });
-  const PixelMap result = entry_of(corruption).apply(std::move(scene));
+  const PixelMap result = entry_of(corruption).apply(scene);
   std::vector<std::uint8_t> bytes(image.size());
   std::ranges::transform(result.values, bytes.begin(), [](float value) {
     return static_cast<std::uint8_t>(std::lround(255 * std::clamp(value, 0.0F, 1.0F)));

@@ -1,12 +1,13 @@
 // Blur: a lens out of focus, frosted glass, a moving camera, a camera that zooms.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "corruption_map.h"
 
 namespace secateur::data::corruptions {
 
-PixelMap defocus_blur(Scene scene) {
+PixelMap defocus_blur(Scene& scene) {
   struct Disk {
     double radius, alias_blur;
   };
@@ -46,7 +47,7 @@ PixelMap defocus_blur(Scene scene) {
   return result;
 }
 
-PixelMap glass_blur(Scene scene) {
+PixelMap glass_blur(Scene& scene) {
   struct Glass {
     double sigma;
     std::int64_t reach, rounds;
@@ -73,7 +74,7 @@ PixelMap glass_blur(Scene scene) {
   return gaussian_blur(image, glass.sigma, kTruncate, Border::clamp);
 }
 
-PixelMap motion_blur(Scene scene) {
+PixelMap motion_blur(Scene& scene) {
   struct Motion {
     std::int64_t radius;
     double sigma;
@@ -83,7 +84,7 @@ PixelMap motion_blur(Scene scene) {
   return motion_blur(scene.image, motion.radius, motion.sigma, scene.random.uniform(-45, 45));
 }
 
-PixelMap zoom_blur(Scene scene) {
+PixelMap zoom_blur(Scene& scene) {
   struct Zoom {
     double stop, step;
   };

@@ -1,6 +1,7 @@
 // Digital: contrast, elastic deformation, pixelation.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "corruption_map.h"
 
@@ -67,7 +68,7 @@ PixelMap displacements(const PixelMap& image, double strength, double sigma, Ran
 
 }  // namespace
 
-PixelMap contrast(Scene scene) {
+PixelMap contrast(Scene& scene) {
   const float factor =
       scene.parameter<float>({0.75F, 0.5F, 0.4F, 0.3F, 0.15F}, {0.4F, 0.3F, 0.2F, 0.1F, 0.05F});
   std::vector<float>& values = scene.image.values;
@@ -80,7 +81,7 @@ PixelMap contrast(Scene scene) {
   return std::move(scene.image);
 }
 
-PixelMap elastic_transform(Scene scene) {
+PixelMap elastic_transform(Scene& scene) {
   struct Elastic {
     double strength, sigma, affine;  // as parts of the side of the authors' images
   };
@@ -129,7 +130,7 @@ PixelMap elastic_transform(Scene scene) {
   return result;
 }
 
-PixelMap pixelate(Scene scene) {
+PixelMap pixelate(Scene& scene) {
   const double part = scene.parameter<double>({0.95, 0.9, 0.85, 0.75, 0.65}, {0.6, 0.5, 0.4, 0.3, 0.25});
   const PixelMap& image = scene.image;
   const auto shrunk = [&](std::int64_t size) {

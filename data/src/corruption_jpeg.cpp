@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "corruption_map.h"
 
@@ -112,7 +113,7 @@ float upsampled(const PixelMap& half, std::int64_t y, std::int64_t x) {
 
 }  // namespace
 
-PixelMap jpeg_compression(Scene scene) {
+PixelMap jpeg_compression(Scene& scene) {
   const int quality = scene.parameter<int>({80, 65, 58, 50, 40}, {25, 18, 15, 10, 7});
   PixelMap& image = scene.image;
   PixelMap luma(image.height, image.width, 1);

@@ -65,20 +65,20 @@ enum class Border : std::uint8_t { clamp, reflect_101, symmetric };
 [[nodiscard]] std::int64_t power_of_two_from(std::int64_t size);
 
 // Each returns the corrupted image; what lies outside [0, 1] is cut off by the caller.
-[[nodiscard]] PixelMap gaussian_noise(Scene scene);
-[[nodiscard]] PixelMap shot_noise(Scene scene);
-[[nodiscard]] PixelMap impulse_noise(Scene scene);
-[[nodiscard]] PixelMap defocus_blur(Scene scene);
-[[nodiscard]] PixelMap glass_blur(Scene scene);
-[[nodiscard]] PixelMap motion_blur(Scene scene);
-[[nodiscard]] PixelMap zoom_blur(Scene scene);
-[[nodiscard]] PixelMap snow(Scene scene);
-[[nodiscard]] PixelMap frost(Scene scene);
-[[nodiscard]] PixelMap fog(Scene scene);
-[[nodiscard]] PixelMap brightness(Scene scene);
-[[nodiscard]] PixelMap contrast(Scene scene);
-[[nodiscard]] PixelMap elastic_transform(Scene scene);
-[[nodiscard]] PixelMap pixelate(Scene scene);
-[[nodiscard]] PixelMap jpeg_compression(Scene scene);
+[[nodiscard]] PixelMap gaussian_noise(Scene& scene);
+[[nodiscard]] PixelMap shot_noise(Scene& scene);
+[[nodiscard]] PixelMap impulse_noise(Scene& scene);
+[[nodiscard]] PixelMap defocus_blur(Scene& scene);
+[[nodiscard]] PixelMap glass_blur(Scene& scene);
+[[nodiscard]] PixelMap motion_blur(Scene& scene);
+[[nodiscard]] PixelMap zoom_blur(Scene& scene);
+[[nodiscard]] PixelMap snow(Scene& scene);
+[[nodiscard]] PixelMap frost(Scene& scene);
+[[nodiscard]] PixelMap fog(Scene& scene);
+[[nodiscard]] PixelMap brightness(Scene& scene);
+[[nodiscard]] PixelMap contrast(Scene& scene);
+[[nodiscard]] PixelMap elastic_transform(Scene& scene);
+[[nodiscard]] PixelMap pixelate(Scene& scene);
+[[nodiscard]] PixelMap jpeg_compression(Scene& scene);
 
 }  // namespace secateur::data::corruptions

@@ -1,19 +1,20 @@
 // Noise: of a sensor in little light (Gaussian), of counted photons (shot), of bad bits (impulse).
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "corruption_map.h"
 
 namespace secateur::data::corruptions {
 
-PixelMap gaussian_noise(Scene scene) {
+PixelMap gaussian_noise(Scene& scene) {
   const double deviation =
       scene.parameter<double>({0.04, 0.06, 0.08, 0.09, 0.10}, {0.08, 0.12, 0.18, 0.26, 0.38});
   for (float& value : scene.image.values) value += static_cast<float>(deviation * scene.random.normal());
   return std::move(scene.image);
 }
 
-PixelMap shot_noise(Scene scene) {
+PixelMap shot_noise(Scene& scene) {
   const double photons = scene.parameter<double>({500, 250, 100, 75, 50}, {60, 25, 12, 5, 3});
   // Cumulative distributions of the counts: there are only 256 means.
   std::array<std::vector<double>, 256> cumulative;
@@ -37,7 +38,7 @@ PixelMap shot_noise(Scene scene) {
   return std::move(scene.image);
 }
 
-PixelMap impulse_noise(Scene scene) {
+PixelMap impulse_noise(Scene& scene) {
   const double amount =
       scene.parameter<double>({0.01, 0.02, 0.03, 0.05, 0.07}, {0.03, 0.06, 0.09, 0.17, 0.27});
   for (float& value : scene.image.values) {

@@ -1,6 +1,8 @@
 // Weather: snow, frost, fog, brightness.
 #include <algorithm>
 #include <cmath>
+#include <numbers>
+#include <utility>
 
 #include "corruption_map.h"
 
@@ -22,7 +24,7 @@ PixelMap frost_texture(std::int64_t height, std::int64_t width, RandomSequence& 
   for (std::int64_t i = 0; i < needles; ++i) {
     const double y = random.uniform(0, static_cast<double>(height));
     const double x = random.uniform(0, static_cast<double>(width));
-    const double angle = random.uniform(0, 3.14159265358979);
+    const double angle = random.uniform(0, std::numbers::pi);
     const double length = random.uniform(0.05, 0.25) * static_cast<double>(std::max(height, width));
     const auto light = static_cast<float>(random.uniform(0.2, 0.5));
     for (double along = 0; along < length; along += 1) {
@@ -45,7 +47,7 @@ PixelMap frost_texture(std::int64_t height, std::int64_t width, RandomSequence& 
 
 }  // namespace
 
-PixelMap snow(Scene scene) {
+PixelMap snow(Scene& scene) {
   struct Snow {
     double mean, deviation, zoom, threshold;
     std::int64_t radius;
@@ -85,7 +87,7 @@ PixelMap snow(Scene scene) {
   return std::move(image);
 }
 
-PixelMap frost(Scene scene) {
+PixelMap frost(Scene& scene) {
   struct Frost {
     float image, ice;
   };
@@ -98,7 +100,7 @@ PixelMap frost(Scene scene) {
   return std::move(scene.image);
 }
 
-PixelMap fog(Scene scene) {
+PixelMap fog(Scene& scene) {
   struct Fog {
     double thickness, decay;
   };
@@ -120,7 +122,7 @@ PixelMap fog(Scene scene) {
   return std::move(image);
 }
 
-PixelMap brightness(Scene scene) {
+PixelMap brightness(Scene& scene) {
   const float added =
       scene.parameter<float>({0.05F, 0.1F, 0.15F, 0.2F, 0.3F}, {0.1F, 0.2F, 0.3F, 0.4F, 0.5F});
   PixelMap& image = scene.image;
