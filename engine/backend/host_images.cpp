@@ -1,8 +1,8 @@
 #include "backend/host_images.h"
 
+#include <array>
 #include <cstddef>
 #include <type_traits>
-#include <vector>
 
 #include "secateur/core/error.h"
 #include "secateur/core/host_values.h"
@@ -11,17 +11,22 @@
 namespace secateur {
 namespace {
 
-// T: the type's storage. Value of pixel v in channel c at [c * 256 + v].
+constexpr std::int64_t kMostChannels = 16;
+
+// T: the type's storage. Value of pixel v in channel c at [c * 256 + v]. On the stack: a warm training step
+// takes nothing from the heap.
 template <class T>
-std::vector<T> make_table(DType type, std::span<const double> mean, std::span<const double> deviation) {
-  std::vector<T> table(mean.size() * 256);
+using Table = std::array<T, kMostChannels * 256>;
+
+template <class T>
+void fill_table(Table<T>& table, DType type, std::span<const double> mean,
+                std::span<const double> deviation) {
   for (std::size_t c = 0; c < mean.size(); ++c) {
     for (std::size_t v = 0; v < 256; ++v) {
       const double value = (static_cast<double>(v) / 255 - mean[c]) / deviation[c];
       encode_element(type, value, reinterpret_cast<std::byte*>(&table[c * 256 + v]));
     }
   }
-  return table;
 }
 
 // Where the crop lies in the image (negative: in the padding), and whether it is mirrored.
@@ -52,9 +57,9 @@ struct Extents {
 };
 
 template <class T>
-void write_image(const std::uint8_t* image, const Crop& crop, const std::vector<T>& table, const Extents& e,
+void write_image(const std::uint8_t* image, const Crop& crop, const Table<T>& table, const Extents& e,
                  T* out) {
-  constexpr std::uint8_t kBlack[16] = {};
+  constexpr std::uint8_t kBlack[kMostChannels] = {};
   for (std::int64_t y = 0; y < e.height; ++y) {
     const std::int64_t row = y + crop.y;
     for (std::int64_t x = 0; x < e.width; ++x, out += e.leading) {
@@ -73,7 +78,6 @@ void write_image(const std::uint8_t* image, const Crop& crop, const std::vector<
 void load_images_on_host(const std::uint8_t* pixels, std::int64_t count, std::span<const double> mean,
                          std::span<const double> deviation, const ImageAugmentation& augmentation,
                          const Tensor& images) {
-  constexpr std::int64_t kMostChannels = 16;
   const std::int64_t channels = images.channels();
   require(images.shape.rank() == 4 && count >= 0 && count <= images.shape[0],
           "{} images do not fit into a tensor {}", count, images.shape.to_string());
@@ -85,7 +89,8 @@ void load_images_on_host(const std::uint8_t* pixels, std::int64_t count, std::sp
   const std::int64_t image = extents.height * extents.width * channels;
   const std::int64_t written = extents.height * extents.width * extents.leading;
   const auto write = [&](auto* out) {
-    const auto table = make_table<std::remove_pointer_t<decltype(out)>>(images.dtype, mean, deviation);
+    Table<std::remove_pointer_t<decltype(out)>> table;
+    fill_table(table, images.dtype, mean, deviation);
 #pragma omp parallel for schedule(static)
     for (std::int64_t n = 0; n < count; ++n) {
       const std::int32_t sample =
