@@ -81,16 +81,22 @@ void add_controls(std::vector<Point>& points, const app::RunOptions& common, std
 
 }  // namespace
 
+Point method_point(const app::RunOptions& base, const std::string& name, const std::string& criterion,
+                   const std::string& rate_policy) {
+  Point point{name, base};
+  PruneOptions& prune = point.options.prune;
+  prune.width.mode = WidthMode::target;
+  prune.criterion = criterion;
+  prune.rate_policy = rate_policy;
+  // A fallback gives a method more epochs than another.
+  prune.fallback.enabled = false;
+  return point;
+}
+
 std::vector<Point> compare_points(const app::RunOptions& base, Scale scale) {
   std::vector<Point> points;
   const auto add = [&](const char* name, const char* criterion, const char* rate_policy) {
-    app::RunOptions options = base;
-    options.prune.width.mode = WidthMode::target;
-    options.prune.criterion = criterion;
-    options.prune.rate_policy = rate_policy;
-    // A fallback gives a method more epochs than another.
-    options.prune.fallback.enabled = false;
-    points.push_back({name, options});
+    points.push_back(method_point(base, name, criterion, rate_policy));
   };
   add(kPapers, "unified", "eq18");
   add("random (control)", "random", "uniform");

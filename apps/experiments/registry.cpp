@@ -7,8 +7,9 @@
 namespace secateur::experiments {
 
 const std::vector<Experiment>& experiments() {
-  static const std::vector<Experiment> all{table1(), table2(), table3(), table9(), table10(), compare(),   fig2(),
-                                           fig4(),   fig5(),   fig7(),   fig8(),   prop1(),   robustness()};
+  static const std::vector<Experiment> all{table1(),  table2(), table3(),    table9(), table10(),
+                                           compare(), fig2(),   fig4(),      fig5(),   fig7(),
+                                           fig8(),    prop1(),  robustness()};
   return all;
 }
 

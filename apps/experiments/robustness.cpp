@@ -41,14 +41,9 @@ struct Arm {
 
 // The method, and two controls at equal FLOPs and epochs.
 std::vector<Point> points_of(const app::RunOptions& base) {
-  std::vector<Point> points = compare_points(base, Scale::full);
-  std::erase_if(points, [](const Point& point) {
-    const PruneOptions& o = point.options.prune;
-    const bool method = o.criterion == "unified" && o.rate_policy == "eq18";
-    const bool control = (o.criterion == "random" || o.criterion == "l1") && o.rate_policy == "uniform";
-    return !method && !control;
-  });
-  return points;
+  return {method_point(base, "unified (the paper's)", "unified", "eq18"),
+          method_point(base, "random (control)", "random", "uniform"),
+          method_point(base, "L1 (Li et al.), uniform rates", "l1", "uniform")};
 }
 
 data::ImageSet first_images(const data::ImageSet& set, std::int64_t most) {

@@ -37,9 +37,9 @@ const PublishedTable& table2_rows() {
   return table;
 }
 const PublishedTable& table3_rows() {
-  static const PublishedTable table{"imagefolder",
-                                    {{"resnet50", "30 %", 75.89, 44.9, 51.8, 93.04},
-                                     {"resnet50", "50 %", 75.67, 50.1, 52.2, 92.89}}};
+  static const PublishedTable table{
+      "imagefolder",
+      {{"resnet50", "30 %", 75.89, 44.9, 51.8, 93.04}, {"resnet50", "50 %", 75.67, 50.1, 52.2, 92.89}}};
   return table;
 }
 
@@ -66,7 +66,8 @@ std::vector<Point> table2_points(const RunOptions& base, Scale scale) {
   return points;
 }
 
-// Both of the paper's budgets, with the trunks of the stages and without: the paper does not say which it pruned.
+// Both of the paper's budgets, with the trunks of the stages and without: the paper does not say which it
+// pruned.
 std::vector<Point> table3_points(const RunOptions& base, Scale scale) {
   std::vector<Point> points;
   for (const PruneScope scope : {PruneScope::all, PruneScope::inner}) {
@@ -113,7 +114,8 @@ Findings table2_findings(const std::vector<Outcome>& outcomes) { return beside(t
 Findings table3_findings(const std::vector<Outcome>& outcomes) {
   Findings findings = beside(table3_rows(), outcomes);
   findings.notes.emplace_back(
-      "The paper: ResNet-50 on ImageNet, 76.32 % top-1 and 93.26 % top-5 before pruning. Its figures stand beside a "
+      "The paper: ResNet-50 on ImageNet, 76.32 % top-1 and 93.26 % top-5 before pruning. Its figures stand "
+      "beside a "
       "run on any folder of images; only one of ImageNet itself is comparable.");
   return findings;
 }
@@ -204,8 +206,8 @@ Experiment table2() {
 
 Experiment table3() {
   Experiment experiment{"table3", "Table 3: ResNet-50 on a folder of images, cut to the paper's FLOPs",
-                        "Top-1 and top-5 beside the paper's; all channels, and inner ones alone", table3_points,
-                        table3_findings};
+                        "Top-1 and top-5 beside the paper's; all channels, and inner ones alone",
+                        table3_points, table3_findings};
   experiment.model = "resnet50";
   experiment.data = "imagefolder";
   return experiment;
