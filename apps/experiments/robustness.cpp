@@ -172,7 +172,7 @@ Findings robustness_findings(const StudyContext& context) {
   Findings findings;
   findings.table.header = {"images", "severity"};
   for (const Arm& arm : arms) findings.table.header.push_back(arm.name);
-  const std::vector<Spread> clean = measure("clean", [&] { return images; });
+  const std::vector<Spread> clean = measure("clean", [&] { return data::ImageSet(images); });
   add_row(findings.table, "clean", "", clean);
 
   const std::vector<int> severities = severities_of(context.scale);

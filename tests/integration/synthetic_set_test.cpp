@@ -19,8 +19,8 @@ TEST(SyntheticSet, ASmallNetworkPassesNinetyPercent) {
       std::filesystem::temp_directory_path() / ("secateur-synthetic-" + std::to_string(::getpid()));
   const std::string command = std::string(test::kProgram) +
                               " train --model resnet8 --data synthetic --synthetic-train 6000 "
-                              "--synthetic-test 2000 --validation 1000 --batch 64 --epochs 8 "
-                              "--learning-rate 0.1 --schedule onecycle --nesterov --out " +
+                              "--synthetic-test 2000 --validation 1000 --batch 64 --epochs 12 "
+                              "--learning-rate 0.2 --schedule onecycle --nesterov --out " +
                               folder.string() + " > /dev/null";
   const auto start = std::chrono::steady_clock::now();
   ASSERT_EQ(std::system(command.c_str()), 0);  // NOLINT(cert-env33-c): the command is ours

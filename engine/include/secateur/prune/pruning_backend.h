@@ -51,6 +51,7 @@ class PruningBackend {
   virtual void rollback(const StateTree& snapshot) = 0;
 
   // What the backend gathers between removals, beside the network and the trainer: part of the loop's state.
+  // A writer is a handle. NOLINTNEXTLINE(performance-unnecessary-value-param)
   virtual void save(StateWriter /*writer*/) const {}
   virtual void restore(const StateReader& /*reader*/) {}
 

@@ -31,6 +31,7 @@ class TrainHook {
   virtual void after_step(Model& /*model*/, Stream& /*stream*/) {}
   virtual void end_epoch(Model& /*model*/, const HookPlace& /*place*/, Stream& /*stream*/) {}
 
+  // A writer is a handle. NOLINTNEXTLINE(performance-unnecessary-value-param)
   virtual void save(StateWriter /*writer*/) const {}
   virtual void restore(const StateReader& /*reader*/) {}
 };
