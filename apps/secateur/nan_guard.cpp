@@ -19,6 +19,7 @@ void NanGuard::take(const NonFiniteError& error) {
                             factor_));
 }
 
+// A writer is a handle. NOLINTNEXTLINE(performance-unnecessary-value-param)
 void NanGuard::save(StateWriter writer) const {
   if (rollbacks_ == 0) return;
   StateWriter own = writer.scope("nan_guard");

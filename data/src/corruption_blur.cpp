@@ -19,9 +19,10 @@ PixelMap defocus_blur(Scene& scene) {
   const std::int64_t side = 2 * reach + 1;
   PixelMap sharp(side, side, 1);
   for (std::int64_t y = -reach; y <= reach; ++y) {
-    for (std::int64_t x = -reach; x <= reach; ++x)
+    for (std::int64_t x = -reach; x <= reach; ++x) {
       sharp.at(y + reach, x + reach) =
           static_cast<double>(x * x + y * y) <= disk.radius * disk.radius ? 1.0F : 0.0F;
+    }
   }
   PixelMap kernel = gaussian_blur(
       sharp, disk.alias_blur, (static_cast<double>(spread) + 0.01) / disk.alias_blur, Border::reflect_101);

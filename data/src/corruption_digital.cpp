@@ -17,8 +17,9 @@ PixelMap box_resized(const PixelMap& map, std::int64_t size, bool along_x) {
   const double support = 0.5 * std::max(scale, 1.0);
   for (std::int64_t i = 0; i < size; ++i) {
     const double center = (static_cast<double>(i) + 0.5) * scale;
-    const auto first = std::max<std::int64_t>(static_cast<std::int64_t>(center - support + 0.5), 0);
-    const auto end = std::min(static_cast<std::int64_t>(center + support + 0.5), from);
+    const auto first =
+        std::max<std::int64_t>(static_cast<std::int64_t>(std::floor(center - support + 0.5)), 0);
+    const auto end = std::min(static_cast<std::int64_t>(std::floor(center + support + 0.5)), from);
     for (std::int64_t line = 0; line < (along_x ? map.height : map.width); ++line) {
       for (std::int64_t c = 0; c < map.channels; ++c) {
         float sum = 0;
@@ -91,9 +92,12 @@ PixelMap elastic_transform(Scene& scene) {
   const double side = scene.small ? 32 : 244;
   const PixelMap& image = scene.image;
 
-  const auto center_x = static_cast<double>(image.width / 2);
-  const auto center_y = static_cast<double>(image.height / 2);
-  const auto square = static_cast<double>(std::min(image.height, image.width) / 3);
+  const std::int64_t middle_x = image.width / 2;
+  const std::int64_t middle_y = image.height / 2;
+  const std::int64_t third = std::min(image.height, image.width) / 3;
+  const auto center_x = static_cast<double>(middle_x);
+  const auto center_y = static_cast<double>(middle_y);
+  const auto square = static_cast<double>(third);
   const std::array<Point, 3> corners{{{center_x + square, center_y + square},
                                       {center_x + square, center_y - square},
                                       {center_x - square, center_y - square}}};

@@ -52,7 +52,7 @@ std::vector<float> gaussian_weights(double sigma, std::int64_t radius) {
 
 PixelMap gaussian_blur(const PixelMap& map, double sigma, double truncate, Border border) {
   const std::vector<float> weights =
-      gaussian_weights(sigma, static_cast<std::int64_t>(truncate * sigma + 0.5));
+      gaussian_weights(sigma, static_cast<std::int64_t>(std::floor(truncate * sigma + 0.5)));
   if (weights.size() == 1) return map;
   return filtered(filtered(map, weights, true, border), weights, false, border);
 }
@@ -111,7 +111,8 @@ PixelMap clipped_zoom(const PixelMap& map, double factor) {
       const auto enlarged = static_cast<std::int64_t>(std::round(static_cast<double>(kept) * zoom));
       step = enlarged > 1 ? static_cast<double>(kept - 1) / static_cast<double>(enlarged - 1) : 0;
       const std::int64_t trimmed = std::max<std::int64_t>(enlarged - size, 0) / 2;
-      first = static_cast<double>((size - kept) / 2) + step * static_cast<double>(trimmed);
+      const std::int64_t margin = (size - kept) / 2;
+      first = static_cast<double>(margin) + step * static_cast<double>(trimmed);
     }
     [[nodiscard]] double at(std::int64_t i) const { return first + step * static_cast<double>(i); }
     double first = 0;

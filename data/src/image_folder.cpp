@@ -136,7 +136,7 @@ Part read_class_folders(const fs::path& folder, const Classes& classes) {
     require(!files.empty(), "there are no images (.jpeg, .jpg, .png, .ppm) in '{}'",
             (folder / name).string());
     for (const std::string& file : files) {
-      part.images->add(name + "/" + file);
+      part.images->add(fmt::format("{}/{}", name, file));
       part.labels.push_back(found->second);
     }
   }
