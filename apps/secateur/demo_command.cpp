@@ -21,7 +21,7 @@ void fill_in_demo_settings(RunOptions& options, const OptionFlags& flags) {
   preset("data.synthetic-test", options.data.synthetic_test, std::int64_t{2000});
   if (options.data.name != "synthetic")
     preset("data.train-limit", options.data.train_limit, std::int64_t{6000});
-  preset("train.epochs", options.train.epochs, std::int64_t{8});
+  preset("train.epochs", options.train.epochs, std::int64_t{12});
   preset("train.learning-rate", options.train.learning_rate, 0.2);
   preset("train.nesterov", options.train.nesterov, true);
   preset("train.schedule", options.train.schedule, "onecycle");

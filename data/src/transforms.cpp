@@ -31,8 +31,9 @@ Region RandomCrop::draw(std::int64_t height, std::int64_t width, RandomSequence&
   std::int64_t w = width;
   if (ratio < least_ratio) h = std::lround(static_cast<double>(width) / least_ratio);
   if (ratio > greatest_ratio) w = std::lround(static_cast<double>(height) * greatest_ratio);
-  return {static_cast<double>((height - h) / 2), static_cast<double>((width - w) / 2), static_cast<double>(h),
-          static_cast<double>(w)};
+  const std::int64_t y = (height - h) / 2;
+  const std::int64_t x = (width - w) / 2;
+  return {static_cast<double>(y), static_cast<double>(x), static_cast<double>(h), static_cast<double>(w)};
 }
 
 Output Output::all(std::int64_t size, bool mirrored) { return {size, size, 0, 0, size, size, mirrored}; }
