@@ -1,4 +1,5 @@
 // secateur bench train: what it writes, that the parts of a step are the step, and how it deals with peers.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -51,7 +52,7 @@ class BenchTrain : public ::testing::Test {
 
   // A program that takes the place of Python.
   [[nodiscard]] std::string stand_in(const std::string& script) const {
-    const std::string name = path("python");
+    std::string name = path("python");
     std::ofstream(name) << "#!/bin/sh\n" << script;
     std::filesystem::permissions(name, std::filesystem::perms::owner_all);
     return name;
@@ -157,8 +158,8 @@ TEST_F(BenchTrain, TrainsTheSameNetworkInPyTorch) {
     GTEST_SKIP() << python << " has no torch; SECATEUR_TORCH_PYTHON names another interpreter";
   }
   for (const std::string input : {"augmented", "fixed"}) {
-    ASSERT_EQ(run("--blocks 1 --against pytorch --input " + input + " --python " + python + " --json " +
-                  path("a.json")),
+    ASSERT_EQ(run(fmt::format("--blocks 1 --against pytorch --input {} --python {} --json {}", input, python,
+                              path("a.json"))),
               0)
         << text_;
     const json peer = json::parse(read("a.json")).at("peer");

@@ -142,7 +142,7 @@ class Message {
     return value;
   }
   static std::string take(std::string_view& bytes, std::uint64_t length) {
-    const std::string piece(bytes.substr(0, length));
+    std::string piece(bytes.substr(0, length));
     EXPECT_EQ(piece.size(), length);
     bytes.remove_prefix(piece.size());
     return piece;

@@ -34,7 +34,8 @@ inline double mean_difference(const RgbxImage& a, const RgbxImage& b) {
   for (std::size_t i = 0; i < a.pixels.size(); ++i) {
     if (i % 4 != 3) sum += std::abs(a.pixels[i] - b.pixels[i]);
   }
-  return sum / static_cast<double>(a.pixels.size() / 4 * 3);
+  const std::size_t colors = a.pixels.size() / 4 * 3;
+  return sum / static_cast<double>(colors);
 }
 
 // Pixels [H, W, 3] as an image.
