@@ -107,9 +107,9 @@ TEST_F(Packed, AFlippedByteIsFoundAndNamed) {
   (void)pack_images(sets(), file(), {});
   const std::vector<std::byte> record = read_file(folder() / "train" / "dog" / "2.jpg");
   std::vector<std::byte> bytes = read_file(file());
-  const auto place = std::ranges::search(bytes, record);
-  ASSERT_FALSE(place.empty());
-  *(place.begin() + 50) ^= std::byte{4};
+  const auto place = std::search(bytes.begin(), bytes.end(), record.begin(), record.end());
+  ASSERT_NE(place, bytes.end());
+  *(place + 50) ^= std::byte{4};
   write_file_atomically(file(), bytes);
   const std::vector<std::string> faults = verify_packed(file());
   ASSERT_EQ(faults.size(), 1U);
