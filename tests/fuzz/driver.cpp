@@ -155,7 +155,7 @@ class Runner {
   void run(const std::string& name, const Bytes& input) {
     std::snprintf(current.name, sizeof(current.name), "%s", name.c_str());
     // An own block of exactly that size, so that a sanitizer sees a read past the end.
-    const std::vector<std::uint8_t> exact(input);
+    const std::vector<std::uint8_t> exact(input);  // NOLINT(performance-unnecessary-copy-initialization)
     current.data = exact.data();
     current.size = exact.size();
     allocated.most = allocated.now;

@@ -40,7 +40,7 @@ std::string message_of(Action&& action) {
   try {
     action();
   } catch (const Error& error) {
-    const std::string message = error.what();
+    std::string message = error.what();
     if (message.empty()) broken("an Error says what is wrong");
     return message;
   }
