@@ -19,6 +19,7 @@ ResidentLoader::ResidentLoader(ImageSet set, const LoaderOptions& options, Strea
   const auto bytes = static_cast<std::int64_t>(pixels.size());
   pixels_ = Slab(stream.device(), bytes);
   samples_ = Slab(stream.device(), size() * size_of(DType::i32));
+  epoch_ = Slab(stream.device(), sizeof(std::uint32_t));
   labels_ = Slab(stream.device(), size() * size_of(DType::i32));
   stream.copy_to_device(pixels_.data(), pixels.data(), bytes);
   begin_epoch(0);
@@ -26,7 +27,8 @@ ResidentLoader::ResidentLoader(ImageSet set, const LoaderOptions& options, Strea
 
 void ResidentLoader::begin_epoch(std::int64_t epoch) {
   const std::vector<std::int64_t> order = epoch_order(size(), options_.shuffle, options_.seed, epoch);
-  epoch_ = static_cast<std::uint32_t>(epoch);
+  const auto number = static_cast<std::uint32_t>(epoch);
+  stream_.copy_to_device(epoch_.data(), &number, sizeof(number));
   std::vector<std::int32_t> values(order.size());
   const std::int64_t bytes = size() * size_of(DType::i32);
   for (std::size_t i = 0; i < order.size(); ++i)
@@ -34,7 +36,7 @@ void ResidentLoader::begin_epoch(std::int64_t epoch) {
   stream_.copy_to_device(samples_.data(), values.data(), bytes);
   for (std::size_t i = 0; i < order.size(); ++i) values[i] = set_.label(order[i]);
   stream_.copy_to_device(labels_.data(), values.data(), bytes);
-  stream_.synchronize();  // the host's list goes
+  stream_.synchronize();  // the host's list and number go
 }
 
 void ResidentLoader::fill(std::int64_t first, std::int64_t count, Stream& stream, const Tensor& images,
@@ -47,7 +49,7 @@ void ResidentLoader::fill(std::int64_t first, std::int64_t count, Stream& stream
                                        .crop = options_.augment,
                                        .mirror = options_.augment && options_.flip,
                                        .seed = options_.seed,
-                                       .epoch = epoch_};
+                                       .epoch = reinterpret_cast<const std::uint32_t*>(epoch_.data())};
   primitives_of(stream.device().kind())
       .load_images(stream, reinterpret_cast<const std::uint8_t*>(pixels_.data()), count, normalization_.mean,
                    normalization_.deviation, augmentation, images);

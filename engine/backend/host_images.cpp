@@ -1,5 +1,6 @@
 #include "backend/host_images.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <type_traits>
@@ -29,53 +30,77 @@ void fill_table(Table<T>& table, DType type, std::span<const double> mean,
   }
 }
 
-// Where the crop lies in the image (negative: in the padding), and whether it is mirrored.
+struct Extents {
+  std::int64_t height, width, out_height, out_width, channels, leading;
+};
+
+// The crop's corner in the image, negative in the padding, and whether it is mirrored.
 struct Crop {
-  std::int64_t y = 0;
-  std::int64_t x = 0;
+  std::int64_t top = 0;
+  std::int64_t left = 0;
   bool mirrored = false;
 };
 
-Crop draw_crop(const ImageAugmentation& a, std::int32_t sample) {
-  Crop crop;
+Crop draw_crop(const ImageAugmentation& a, const Extents& e, std::int32_t sample) {
+  const std::int64_t rows = e.height + 2 * a.padding - e.out_height + 1;
+  const std::int64_t columns = e.width + 2 * a.padding - e.out_width + 1;
+  Crop crop{(rows - 1) / 2 - a.padding, (columns - 1) / 2 - a.padding, false};
   if (!a.crop && !a.mirror) return crop;
-  RandomSequence random(a.seed, RngPurpose::augmentation, a.epoch, static_cast<std::uint32_t>(sample));
-  const auto choices = static_cast<std::uint32_t>(2 * a.padding + 1);
-  const std::int64_t y = random.below(choices);
-  const std::int64_t x = random.below(choices);
-  if (a.crop) crop = {y - a.padding, x - a.padding, false};
+  const std::uint32_t epoch = a.epoch != nullptr ? *a.epoch : 0;
+  RandomSequence random(a.seed, RngPurpose::augmentation, epoch, static_cast<std::uint32_t>(sample));
+  const std::int64_t top = random.below(static_cast<std::uint32_t>(rows));
+  const std::int64_t left = random.below(static_cast<std::uint32_t>(columns));
+  if (a.crop) crop = {top - a.padding, left - a.padding, false};
   crop.mirrored = (random.next_u32() >> 31) != 0 && a.mirror;
   return crop;
 }
 
-// The images' extents: of one image, and of a pixel in the tensor.
-struct Extents {
-  std::int64_t height = 0;
-  std::int64_t width = 0;
-  std::int64_t channels = 0;
-  std::int64_t leading = 0;
-};
+// `columns` pixels from `source` on, `step` pixels apart; null is black. `fixed`: channels known to the
+// compiler, or 0.
+template <std::int64_t fixed, class T>
+void write_pixels(const Table<T>& table, const std::uint8_t* source, std::int64_t step, std::int64_t columns,
+                  const Extents& e, T* out) {
+  const std::int64_t channels = fixed > 0 ? fixed : e.channels;
+  for (std::int64_t w = 0; w < columns; ++w, out += e.leading) {
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const std::uint8_t pixel = source == nullptr ? std::uint8_t{0} : source[w * step * channels + c];
+      out[c] = table[static_cast<std::size_t>(c * 256 + pixel)];
+    }
+    for (std::int64_t c = channels; c < e.leading; ++c) out[c] = T{};
+  }
+}
+
+template <std::int64_t fixed, class T>
+void write_image(const Table<T>& table, const Extents& e, const std::uint8_t* source, const Crop& crop,
+                 T* out) {
+  // The columns that lie inside the image are [begin, end).
+  const std::int64_t shift = crop.mirrored ? e.width - crop.left - e.out_width : crop.left;
+  const std::int64_t begin = std::clamp<std::int64_t>(-shift, 0, e.out_width);
+  const std::int64_t end = std::clamp<std::int64_t>(e.width - shift, begin, e.out_width);
+  const std::int64_t first = crop.mirrored ? crop.left + e.out_width - 1 - begin : crop.left + begin;
+  for (std::int64_t h = 0; h < e.out_height; ++h, out += e.out_width * e.leading) {
+    const std::int64_t y = crop.top + h;
+    if (y < 0 || y >= e.height || begin == end) {
+      write_pixels<fixed>(table, nullptr, 0, e.out_width, e, out);
+      continue;
+    }
+    write_pixels<fixed>(table, nullptr, 0, begin, e, out);
+    write_pixels<fixed>(table, source + (y * e.width + first) * e.channels, crop.mirrored ? -1 : 1,
+                        end - begin, e, out + begin * e.leading);
+    write_pixels<fixed>(table, nullptr, 0, e.out_width - end, e, out + end * e.leading);
+  }
+}
 
 template <class T>
-void write_image(const std::uint8_t* image, const Crop& crop, const Table<T>& table, const Extents& e,
-                 T* out) {
-  constexpr std::uint8_t kBlack[kMostChannels] = {};
-  for (std::int64_t y = 0; y < e.height; ++y) {
-    const std::int64_t row = y + crop.y;
-    for (std::int64_t x = 0; x < e.width; ++x, out += e.leading) {
-      const std::int64_t column = (crop.mirrored ? e.width - 1 - x : x) + crop.x;
-      const bool inside = row >= 0 && row < e.height && column >= 0 && column < e.width;
-      const std::uint8_t* pixel = inside ? image + (row * e.width + column) * e.channels : kBlack;
-      for (std::int64_t c = 0; c < e.channels; ++c)
-        out[c] = table[static_cast<std::size_t>(c * 256 + pixel[c])];
-      for (std::int64_t c = e.channels; c < e.leading; ++c) out[c] = T{};
-    }
-  }
+auto writer_for(std::int64_t channels) {
+  constexpr std::array kWriters{write_image<0, T>, write_image<1, T>, write_image<2, T>, write_image<3, T>,
+                                write_image<4, T>};
+  return kWriters[channels < std::ssize(kWriters) ? static_cast<std::size_t>(channels) : 0];
 }
 
 }  // namespace
 
-void load_images_on_host(const std::uint8_t* pixels, std::int64_t count, std::span<const double> mean,
+void load_images_on_host(const HostImages& source, std::int64_t count, std::span<const double> mean,
                          std::span<const double> deviation, const ImageAugmentation& augmentation,
                          const Tensor& images) {
   const std::int64_t channels = images.channels();
@@ -85,18 +110,21 @@ void load_images_on_host(const std::uint8_t* pixels, std::int64_t count, std::sp
               channels <= kMostChannels,
           "{} means and {} deviations for images of {} channels (at most {})", mean.size(), deviation.size(),
           channels, kMostChannels);
-  const Extents extents{images.shape[1], images.shape[2], channels, images.leading};
-  const std::int64_t image = extents.height * extents.width * channels;
-  const std::int64_t written = extents.height * extents.width * extents.leading;
+  const Extents extents{source.height,   source.width, images.shape[1],
+                        images.shape[2], channels,     images.leading};
+  const std::int64_t image = source.height * source.width * channels;
+  const std::int64_t written = extents.out_height * extents.out_width * extents.leading;
   const auto write = [&](auto* out) {
-    Table<std::remove_pointer_t<decltype(out)>> table;
+    using T = std::remove_pointer_t<decltype(out)>;
+    Table<T> table;
     fill_table(table, images.dtype, mean, deviation);
-#pragma omp parallel for schedule(static)
+    const auto write_one = writer_for<T>(channels);
+#pragma omp parallel for schedule(static) if (count * written > 16384)
     for (std::int64_t n = 0; n < count; ++n) {
       const std::int32_t sample =
           augmentation.samples != nullptr ? augmentation.samples[n] : static_cast<std::int32_t>(n);
-      write_image(pixels + sample * image, draw_crop(augmentation, sample), table, extents,
-                  out + n * written);
+      write_one(table, extents, source.pixels + sample * image, draw_crop(augmentation, extents, sample),
+                out + n * written);
     }
   };
   switch (images.dtype) {

@@ -306,6 +306,11 @@ class DevicePixels {
     return static_cast<std::int32_t*>(static_cast<void*>(static_cast<std::byte*>(memory_) + pixels.size()));
   }
 
+  // Room for an epoch's number behind four indices.
+  [[nodiscard]] std::uint32_t* epoch() const {
+    return static_cast<std::uint32_t*>(static_cast<void*>(indices() + 4));
+  }
+
   std::vector<std::uint8_t> pixels;
 
  private:
@@ -338,8 +343,14 @@ TEST_P(PrimitivesOnDevice, LoadImagesCropsAndMirrors) {
   const DevicePixels source(*bench_, 10 * kHeight * kWidth * 2);
   const std::vector<std::int32_t> samples{7, 0, 9, 7};
   bench_->stream->copy_to_device(source.indices(), samples.data(), 16);
-  const ImageAugmentation augmentation{
-      .samples = source.indices(), .padding = 2, .crop = true, .mirror = true, .seed = 11, .epoch = 3};
+  const std::uint32_t epoch = 3;
+  bench_->stream->copy_to_device(source.epoch(), &epoch, sizeof(epoch));
+  const ImageAugmentation augmentation{.samples = source.indices(),
+                                       .padding = 2,
+                                       .crop = true,
+                                       .mirror = true,
+                                       .seed = 11,
+                                       .epoch = source.epoch()};
   const Tensor images = bench_->tensor({4, kHeight, kWidth, 2}, std::vector<double>(240, -7.0));
   bench_->primitives.load_images(*bench_->stream, source.data(), 4, std::vector<double>{0, 0},
                                  std::vector<double>{1, 1}, augmentation, images);

@@ -186,12 +186,8 @@ class CudaPrimitives final : public Primitives {
       options.inverse_deviation[c] = static_cast<float>(1 / deviation[c]);
     }
     CudaStream& cuda = ready(stream);
-    std::uint32_t* epoch = nullptr;  // the kernel reads it from device memory; none where nothing is drawn
-    if (augmentation.crop || augmentation.mirror) {
-      epoch = static_cast<std::uint32_t*>(cuda.scratch(sizeof(augmentation.epoch)));
-      cuda.copy_to_device(epoch, &augmentation.epoch, sizeof(augmentation.epoch));
-    }
-    check(kernels::augment(images.data, pixels, augmentation.samples, epoch, count, options, cuda.handle()));
+    check(kernels::augment(images.data, pixels, augmentation.samples, augmentation.epoch, count, options,
+                           cuda.handle()));
   }
 
   [[nodiscard]] bool all_finite(Stream& stream, DType type, const void* values, std::int64_t count) override {

@@ -172,7 +172,8 @@ class ReferencePrimitives final : public Primitives {
   void load_images(Stream& /*stream*/, const std::uint8_t* pixels, std::int64_t count,
                    std::span<const double> mean, std::span<const double> deviation,
                    const ImageAugmentation& augmentation, const Tensor& images) override {
-    load_images_on_host(pixels, count, mean, deviation, augmentation, images);
+    load_images_on_host({pixels, images.shape[1], images.shape[2]}, count, mean, deviation, augmentation,
+                        images);
   }
 
   bool all_finite(Stream& /*stream*/, DType type, const void* values, std::int64_t count) override {

@@ -31,10 +31,10 @@ class ResidentLoader final : public BatchSource {
   LoaderOptions options_;
   ChannelStatistics normalization_;
   Stream& stream_;
-  std::uint32_t epoch_ = 0;
   Slab pixels_;
   Slab samples_;  // indices in the full set, in the epoch's order
   Slab labels_;   // likewise
+  Slab epoch_;    // its number
 };
 
 }  // namespace secateur::data

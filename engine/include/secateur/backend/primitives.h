@@ -72,7 +72,7 @@ struct ImageAugmentation {
   bool crop = false;
   bool mirror = false;
   std::uint64_t seed = 0;
-  std::uint32_t epoch = 0;
+  const std::uint32_t* epoch = nullptr;  // null: 0
 };
 
 class Primitives {
