@@ -59,14 +59,8 @@ void read_records(const CifarLayout& layout, const fs::path& file, std::int64_t 
 std::vector<std::string> read_class_names(const CifarLayout& layout, const fs::path& file) {
   const std::vector<std::byte> bytes = read_part(layout, file);
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  std::vector<std::string> names;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string_view line = text.substr(begin, end - begin);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (!line.empty()) names.emplace_back(line);
-    begin = end + 1;
-  }
+  std::vector<std::string> names = lines_of(text);
+  std::erase(names, "");
   require(static_cast<std::int64_t>(names.size()) == layout.num_classes,
           "{}: {} class names where {} are expected", file.string(), names.size(), layout.num_classes);
   return names;

@@ -82,19 +82,9 @@ std::vector<std::string> image_files(const fs::path& folder) {
   return list_folder(folder, [](const fs::directory_entry& entry) { return is_image(entry.path()); });
 }
 
-// Lines of a text file without their ends; empty lines are kept, so that numbers are those of an editor.
 std::vector<std::string> read_lines(const fs::path& file) {
   const std::vector<std::byte> bytes = read_file(file);
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  std::vector<std::string> lines;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string_view line = text.substr(begin, end - begin);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    lines.emplace_back(line);
-    begin = end + 1;
-  }
-  return lines;
+  return lines_of({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 // The part before the first blank or comma, and what follows.

@@ -5,6 +5,7 @@
 #include "secateur/core/error.h"
 #include "secateur/data/image_codec.h"
 #include "secateur/data/image_folder.h"
+#include "secateur/io/files.h"
 #include "secateur/io/record_file.h"
 
 namespace secateur::data {
@@ -27,13 +28,7 @@ class PackedImages final : public EncodedImages {
 std::vector<std::string> class_names_of(const RecordFile& file, const std::filesystem::path& path) {
   const auto found = file.index().facts.find("class_names");
   require(found != file.index().facts.end(), "'{}' holds no class names", path.string());
-  std::vector<std::string> names;
-  for (std::size_t begin = 0; begin < found->second.size();) {
-    const std::size_t end = std::min(found->second.find('\n', begin), found->second.size());
-    names.push_back(found->second.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return names;
+  return lines_of(found->second);
 }
 
 ImageSet make_set(const std::shared_ptr<const RecordFile>& file, const std::string& part,

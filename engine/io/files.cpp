@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -14,6 +15,8 @@
 
 namespace secateur {
 namespace {
+
+constexpr const char* kWriting = "write";
 
 // Removes a temporary file unless it was renamed.
 class TemporaryFile {
@@ -71,7 +74,16 @@ void read_file(const std::filesystem::path& path, std::vector<std::byte>& bytes)
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {
-  constexpr const char* kPurpose = "write";
+  replace_file(path, [&](const std::filesystem::path& temporary) {
+    FileDescriptor file(temporary, O_WRONLY, kWriting, path);
+    int error = file.write_all(bytes);
+    if (error == 0) error = file.close();
+    if (error != 0) fail_on_file(kWriting, path, error);
+  });
+}
+
+void replace_file(const std::filesystem::path& path,
+                  const std::function<void(const std::filesystem::path&)>& write) {
   require(path.has_filename(), "cannot write '{}': it names no file", path.string());
   refuse_unless_regular(path);
 
@@ -79,18 +91,29 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const st
   const std::string name = "." + path.filename().string() + "." + std::to_string(::getpid()) + ".tmp";
   {
     // O_TRUNC, not O_EXCL: a killed process of the same number may have left one.
-    FileDescriptor file(folder / name, O_WRONLY | O_CREAT | O_TRUNC, kPurpose, path);
+    const FileDescriptor file(folder / name, O_WRONLY | O_CREAT | O_TRUNC, kWriting, path);
     TemporaryFile temporary(folder / name);
-    int error = file.write_all(bytes);
-    if (error == 0) error = file.sync();
-    if (error == 0) error = file.close();
+    write(temporary.path());
+    int error = file.sync();
     if (error == 0) error = temporary.rename_to(path);
-    if (error != 0) fail_on_file(kPurpose, path, error);
+    if (error != 0) fail_on_file(kWriting, path, error);
   }
   const FileDescriptor directory(folder, O_RDONLY | O_DIRECTORY, "flush");
   const int error = directory.sync();
   // Some file systems cannot flush a folder and say so by EINVAL; there is nothing better to do there.
   if (error != 0 && error != EINVAL) fail_on_file("flush", folder, error);
+}
+
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    std::string_view line = text.substr(begin, end - begin);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    lines.emplace_back(line);
+    begin = end + 1;
+  }
+  return lines;
 }
 
 }  // namespace secateur

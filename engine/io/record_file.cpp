@@ -7,11 +7,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <limits>
 
 #include "io/file_descriptor.h"
 #include "io/hdf5_library.h"
 #include "secateur/core/error.h"
+#include "secateur/io/files.h"
 
 namespace secateur {
 namespace {
@@ -96,16 +96,6 @@ std::string joined_lines(const std::vector<std::string>& lines) {
   return text;
 }
 
-std::vector<std::string> split_lines(const std::string& text) {
-  std::vector<std::string> lines;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    lines.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return lines;
-}
-
 void check_part(const RecordPart& part, std::int64_t bytes) {
   const auto count = part.ends.size();
   require(part.labels.size() == count && part.checksums.size() == count && part.names.size() == count,
@@ -163,11 +153,6 @@ void write_contents(const fs::path& path, const RecordIndex& index, const fs::pa
   check_hdf5(H5Fflush(file.get(), H5F_SCOPE_GLOBAL), "flush the file");
 }
 
-int flush_to_disk(const fs::path& path) {
-  const FileDescriptor file(path, O_RDONLY, "flush");
-  return file.sync();
-}
-
 }  // namespace
 
 std::uint64_t record_checksum(std::span<const std::byte> bytes) {
@@ -175,18 +160,13 @@ std::uint64_t record_checksum(std::span<const std::byte> bytes) {
 }
 
 void write_record_file(const fs::path& path, const RecordIndex& index, const fs::path& spool) {
-  require(path.has_filename(), "cannot write '{}': it names no file", path.string());
-  const fs::path temporary =
-      path.parent_path() / fmt::format(".{}.{}.tmp", path.filename().string(), ::getpid());
-  try {
-    write_contents(temporary, index, spool);
-    if (const int error = flush_to_disk(temporary); error != 0) fail_on_file("write", path, error);
-    fs::rename(temporary, path);
-  } catch (const std::exception& error) {
-    std::error_code ignored;
-    fs::remove(temporary, ignored);
-    throw Error(fmt::format("cannot write '{}': {}", path.string(), error.what()));
-  }
+  replace_file(path, [&](const fs::path& temporary) {
+    try {
+      write_contents(temporary, index, spool);
+    } catch (const Error& error) {
+      throw Error(fmt::format("cannot write '{}': {}", path.string(), error.what()), error.where());
+    }
+  });
 }
 
 class RecordFile::Descriptor : public FileDescriptor {
@@ -220,7 +200,7 @@ RecordFile::RecordFile(const fs::path& path)
                       .ends = read_array<std::vector<std::int64_t>>(group.get(), "ends", most),
                       .labels = read_array<std::vector<std::int32_t>>(group.get(), "labels", most),
                       .checksums = read_array<std::vector<std::uint64_t>>(group.get(), "checksums", most),
-                      .names = split_lines(read_array<std::string>(group.get(), "names", most))};
+                      .names = lines_of(read_array<std::string>(group.get(), "names", most))};
       const Hdf5Handle records(H5Dopen2(group.get(), "records", H5P_DEFAULT), "find 'records'");
       const std::int64_t bytes = length_of(records.get());
       check_part(part, bytes);
