@@ -1,15 +1,13 @@
 // secateur bench kernels: measures, prints, writes JSON and a roofline.
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <ctime>
 #include <limits>
 #include <set>
 #include <span>
 
 #include "secateur/bench/bench_report.h"
+#include "secateur/bench/contest.h"
 #include "secateur/bench/onednn_runners.h"
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
@@ -37,11 +35,6 @@ std::unique_ptr<Machine> open_machine(const BenchOptions& options) {
   require(options.precision == Precision::fp32,
           "the CPU's kernels compute in fp32; --precision {} takes a GPU", name_of(options.precision));
   return bench::make_host_machine();
-}
-
-double load_average() {
-  double load = 0;
-  return ::getloadavg(&load, 1) == 1 ? load : std::numeric_limits<double>::quiet_NaN();
 }
 
 // The cases that the patterns leave, or an error that lists what there is.
@@ -95,9 +88,9 @@ int run_bench_kernels(const BenchOptions& options) {
   report.device_kind = machine->kind();
   report.device = machine->description();
   report.libraries = bench::onednn::version();
-  report.started = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+  report.started = bench::time_now();
   report.options = options;
-  report.load_before = load_average();
+  report.load_before = bench::load_average();
   constexpr double kCeilingSeconds = 0.3;  // for each, at least: everything is judged by them
   report.ceilings = machine->ceilings(std::max(options.seconds, kCeilingSeconds));
   const bench::Ceilings& c = report.ceilings;
@@ -113,7 +106,7 @@ int run_bench_kernels(const BenchOptions& options) {
       report.results.push_back(std::move(result));
     }
   }
-  report.load_after = load_average();
+  report.load_after = bench::load_average();
   fmt::print("{}", bench::terminal_table(report.results));
   fmt::print(
       "Medians; caches swept before each run. GB/s and GFLOP/s: the least bytes and operations of the work "

@@ -11,12 +11,11 @@
 #include "secateur/bench/contest.h"
 #include "secateur/bench/network.h"
 #include "secateur/bench/peer.h"
+#include "secateur/bench/report_head.h"
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
-#include "secateur/core/version.h"
 #include "secateur/export/onnx.h"
 #include "secateur/graph/cost.h"
-#include "secateur/io/files.h"
 #include "secateur/noise.h"
 #include "secateur/text.h"
 
@@ -177,8 +176,7 @@ std::vector<std::string> table_row(const json& row, bool peer) {
 
 int run_bench_infer(const RunOptions& options, const InferBenchOptions& bench) {
   check(bench);
-  const double load_before = bench::load_average();
-  const std::string started = bench::time_now();
+  const bench::ReportHead head;
   Session session(options.run);
   const auto networks = contestants(options, bench, session);
   std::optional<OnnxRuntime> onnx;
@@ -223,34 +221,20 @@ int run_bench_infer(const RunOptions& options, const InferBenchOptions& bench) {
   fmt::print("{}, {}, {} threads: {} blocks of {} s in turns, medians\n", session.device().description(),
              name_of(session.precision()), omp_get_max_threads(), bench.blocks, bench.seconds);
   fmt::print("{}", table_text(table));
-  fmt::print(
-      "times as fast: as the first network; counts allow: the same of the floors, layer by layer. Load "
-      "average "
-      "{:.2f} before, {:.2f} after\n",
-      load_before, bench::load_average());
-  if (!bench.json.empty()) {
-    json report{{"schema", 1},
-                {"command", "bench infer"},
-                {"started", started},
-                {"machine",
-                 {{"device", session.device().description()},
-                  {"threads", omp_get_max_threads()},
-                  {"load_before", load_before},
-                  {"load_after", bench::load_average()}}},
-                {"build", {{"commit", build_info().commit}, {"compiler", build_info().compiler}}},
-                {"settings",
-                 {{"precision", name_of(session.precision())},
-                  {"blocks", bench.blocks},
-                  {"seconds_per_block", bench.seconds},
-                  {"budget", bench.budget}}},
-                {"ceilings",
-                 {{"bytes_per_second", ceilings.bytes_per_second()},
-                  {"operations_per_second", std::max(ceilings.fma_per_second, ceilings.tensor_per_second)}}},
-                {"results", std::move(rows)}};
-    if (onnx) report["peer"] = onnx->about();
-    const std::string text = report.dump(2) + "\n";
-    write_file_atomically(bench.json, std::as_bytes(std::span(text)));
-  }
+  fmt::print("times as fast: as the first network; counts allow: the same of the floors, layer by layer\n{}",
+             head.load_text());
+  json report = head.json("bench infer", session.device().description(), omp_get_max_threads());
+  report.update({{"settings",
+                  {{"precision", name_of(session.precision())},
+                   {"blocks", bench.blocks},
+                   {"seconds_per_block", bench.seconds},
+                   {"budget", bench.budget}}},
+                 {"ceilings",
+                  {{"bytes_per_second", ceilings.bytes_per_second()},
+                   {"operations_per_second", std::max(ceilings.fma_per_second, ceilings.tensor_per_second)}}},
+                 {"results", std::move(rows)}});
+  if (onnx) report["peer"] = onnx->about();
+  bench::write_report(bench.json, report);
   return 0;
 }
 

@@ -6,13 +6,13 @@
 #include <optional>
 #include <thread>
 
+#include "secateur/bench/bench.h"
 #include "secateur/bench/contest.h"
 #include "secateur/bench/peer.h"
+#include "secateur/bench/report_head.h"
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
-#include "secateur/core/version.h"
 #include "secateur/data/loader.h"
-#include "secateur/io/files.h"
 #include "secateur/text.h"
 
 namespace secateur::app {
@@ -79,8 +79,7 @@ int run_bench_loader(const RunOptions& options, const LoaderBenchOptions& bench)
           bench.blocks);
   require(bench.against.empty() || bench.against == "pytorch", "--against knows pytorch, not '{}'",
           bench.against);
-  const double load_before = bench::load_average();
-  const std::string started = bench::time_now();
+  const bench::ReportHead head;
   const RunData data = open_data(options, std::nullopt);
   const data::ImageSet& set = data.training;
   require(bench.against.empty() || (set.encoded() != nullptr && options.data.name == "imagefolder"),
@@ -103,23 +102,18 @@ int run_bench_loader(const RunOptions& options, const LoaderBenchOptions& bench)
   }
   const std::vector<Timing> timings = bench::take_turns(turns, bench.blocks);
   const auto images = static_cast<double>(bench.batch * bench.steps);
-  json report{{"schema", 1},
-              {"command", "bench loader"},
-              {"started", started},
-              {"machine",
-               {{"threads", threads}, {"load_before", load_before}, {"load_after", bench::load_average()}}},
-              {"build", {{"commit", build_info().commit}, {"compiler", build_info().compiler}}},
-              {"settings",
-               {{"data", options.data.name},
-                {"images", set.size()},
-                {"image_size", set.image_shape().height},
-                {"least_area", loading.decoding.crop.least_area},
-                {"batch", bench.batch},
-                {"steps_per_block", bench.steps},
-                {"blocks", bench.blocks}}},
-              {"images_per_second", images / timings[0].median()},
-              {"block_seconds", timings[0].seconds},
-              {"block_cpu_seconds", timings[0].cpu_seconds}};
+  json report = head.json("bench loader", bench::make_host_machine()->description(), threads);
+  report.update({{"settings",
+                  {{"data", options.data.name},
+                   {"images", set.size()},
+                   {"image_size", set.image_shape().height},
+                   {"least_area", loading.decoding.crop.least_area},
+                   {"batch", bench.batch},
+                   {"steps_per_block", bench.steps},
+                   {"blocks", bench.blocks}}},
+                 {"images_per_second", images / timings[0].median()},
+                 {"block_seconds", timings[0].seconds},
+                 {"block_cpu_seconds", timings[0].cpu_seconds}});
   fmt::print(
       "{} images of {} to {}x{}, {} threads: {} blocks of {} images in turns, medians (least .. most)\n",
       grouped(set.size()), options.data.name, set.image_shape().height, set.image_shape().width, threads,
@@ -138,11 +132,8 @@ int run_bench_loader(const RunOptions& options, const LoaderBenchOptions& bench)
                       {"ratio", ratio}};
     fmt::print("{:.2f} times the images/s of {}\n", ratio, library);
   }
-  fmt::print("load average {:.2f} before, {:.2f} after\n", load_before, bench::load_average());
-  if (!bench.json.empty()) {
-    const std::string text = report.dump(2) + "\n";
-    write_file_atomically(bench.json, std::as_bytes(std::span(text)));
-  }
+  fmt::print("{}", head.load_text());
+  bench::write_report(bench.json, report);
   return 0;
 }
 

@@ -6,10 +6,10 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "secateur/bench/report_head.h"
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
 #include "secateur/core/version.h"
-#include "secateur/io/files.h"
 #include "secateur/models/models.h"
 #include "secateur/noise.h"
 #include "secateur/prune/scope.h"
@@ -82,19 +82,16 @@ int run_bench_score(const RunOptions& options, const ScoreBenchOptions& bench) {
                         {"forward pass", fmt::format("{:.1f}", 1e3 * median(forward_seconds)), "1.00"},
                         {"filter norms and redundancy of all channels",
                          fmt::format("{:.1f}", 1e3 * median(score_seconds)), fmt::format("{:.2f}", ratio)}}));
-  if (!bench.json.empty()) {
-    const nlohmann::json report{{"model", options.model.name},
-                                {"device", session.device().description()},
-                                {"precision", name_of(session.precision())},
-                                {"images", images},
-                                {"batch", batch},
-                                {"forward_seconds", forward_seconds},
-                                {"score_seconds", score_seconds},
-                                {"ratio_of_medians", ratio},
-                                {"commit", build_info().commit}};
-    const std::string text = report.dump(2) + "\n";
-    write_file_atomically(bench.json, std::as_bytes(std::span(text)));
-  }
+  const nlohmann::json report{{"model", options.model.name},
+                              {"device", session.device().description()},
+                              {"precision", name_of(session.precision())},
+                              {"images", images},
+                              {"batch", batch},
+                              {"forward_seconds", forward_seconds},
+                              {"score_seconds", score_seconds},
+                              {"ratio_of_medians", ratio},
+                              {"commit", build_info().commit}};
+  bench::write_report(bench.json, report);
   return 0;
 }
 

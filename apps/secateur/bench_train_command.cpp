@@ -10,14 +10,13 @@
 #include "secateur/bench/contest.h"
 #include "secateur/bench/network.h"
 #include "secateur/bench/peer.h"
+#include "secateur/bench/report_head.h"
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
 #include "secateur/core/rng.h"
-#include "secateur/core/version.h"
 #include "secateur/data/loader.h"
 #include "secateur/data/prefetch.h"
 #include "secateur/graph/cost.h"
-#include "secateur/io/files.h"
 #include "secateur/noise.h"
 #include "secateur/text.h"
 
@@ -164,8 +163,7 @@ void check(const TrainBenchOptions& bench) {
 
 int run_bench_train(const RunOptions& options, const TrainBenchOptions& bench) {
   check(bench);
-  const double load_before = bench::load_average();
-  const std::string started = bench::time_now();
+  const bench::ReportHead head;
   Session session(options.run);
   Model model = bench::network_for(options, bench.weights, session);
   const std::string name = bench.weights.empty() ? options.model.name : bench.weights.string();
@@ -193,46 +191,38 @@ int run_bench_train(const RunOptions& options, const TrainBenchOptions& bench) {
   const double floor = bench::step_floor(image, bench.batch, ceilings);
   const double step = own.median() / static_cast<double>(bench.steps);
 
-  json report{
-      {"schema", 1},
-      {"command", "bench train"},
-      {"started", started},
-      {"machine",
-       {{"device", session.device().description()},
-        {"threads", omp_get_max_threads()},
-        {"load_before", load_before},
-        {"load_after", bench::load_average()}}},
-      {"build", {{"commit", build_info().commit}, {"compiler", build_info().compiler}}},
-      {"settings",
-       {{"model", name},
-        {"batch", bench.batch},
-        {"precision", name_of(session.precision())},
-        {"input", bench.input},
-        {"steps_per_block", bench.steps},
-        {"blocks", bench.blocks}}},
-      {"network", {{"parameters", cost_of(model.graph()).parameters}, {"macs", cost_of(model.graph()).macs}}},
-      {"images_per_second", rate(own)},
-      {"block_seconds", own.seconds},
-      {"block_cpu_seconds", own.cpu_seconds},
-      {"step_seconds",
-       {{"total", parts.total()},
-        {"input", parts.input},
-        {"forward", parts.forward},
-        {"backward", parts.backward},
-        {"update", parts.update}}},
-      {"kernels", {{"forward", program.forward_steps()}, {"backward", program.backward_steps()}}},
-      {"memory",
-       {{"planned_bytes", program.planned_bytes()},
-        {"lower_bound_bytes", program.lower_bound_bytes()},
-        {"model_bytes", model.bytes()},
-        {"peak_resident_bytes", peak}}},
-      {"floor",
-       {{"step_seconds", floor},
-        {"fraction", floor / step},
-        {"operations", image.operations * static_cast<double>(bench.batch)},
-        {"bytes", image.bytes * static_cast<double>(bench.batch)},
-        {"operations_per_second", std::max(ceilings.fma_per_second, ceilings.tensor_per_second)},
-        {"bytes_per_second", ceilings.bytes_per_second()}}}};
+  json report = head.json("bench train", session.device().description(), omp_get_max_threads());
+  report.update({{"settings",
+                  {{"model", name},
+                   {"batch", bench.batch},
+                   {"precision", name_of(session.precision())},
+                   {"input", bench.input},
+                   {"steps_per_block", bench.steps},
+                   {"blocks", bench.blocks}}},
+                 {"network",
+                  {{"parameters", cost_of(model.graph()).parameters}, {"macs", cost_of(model.graph()).macs}}},
+                 {"images_per_second", rate(own)},
+                 {"block_seconds", own.seconds},
+                 {"block_cpu_seconds", own.cpu_seconds},
+                 {"step_seconds",
+                  {{"total", parts.total()},
+                   {"input", parts.input},
+                   {"forward", parts.forward},
+                   {"backward", parts.backward},
+                   {"update", parts.update}}},
+                 {"kernels", {{"forward", program.forward_steps()}, {"backward", program.backward_steps()}}},
+                 {"memory",
+                  {{"planned_bytes", program.planned_bytes()},
+                   {"lower_bound_bytes", program.lower_bound_bytes()},
+                   {"model_bytes", model.bytes()},
+                   {"peak_resident_bytes", peak}}},
+                 {"floor",
+                  {{"step_seconds", floor},
+                   {"fraction", floor / step},
+                   {"operations", image.operations * static_cast<double>(bench.batch)},
+                   {"bytes", image.bytes * static_cast<double>(bench.batch)},
+                   {"operations_per_second", std::max(ceilings.fma_per_second, ceilings.tensor_per_second)},
+                   {"bytes_per_second", ceilings.bytes_per_second()}}}});
 
   fmt::print("{} on {}, {}, {} threads: batch {}, {} blocks of {} steps in turns, medians (least .. most)\n",
              name, session.device().description(), name_of(session.precision()), omp_get_max_threads(),
@@ -285,11 +275,8 @@ int run_bench_train(const RunOptions& options, const TrainBenchOptions& bench) {
         "{:.2f}\n",
         ratio, pytorch->about().at("library").get<std::string>(), fastest.name, cpu_ratio);
   }
-  fmt::print("load average {:.2f} before, {:.2f} after\n", load_before, bench::load_average());
-  if (!bench.json.empty()) {
-    const std::string text = report.dump(2) + "\n";
-    write_file_atomically(bench.json, std::as_bytes(std::span(text)));
-  }
+  fmt::print("{}", head.load_text());
+  bench::write_report(bench.json, report);
   return 0;
 }
 

@@ -5,7 +5,7 @@
 namespace secateur::app {
 
 BenchWords::BenchWords(CLI::App& app, RunOptions& options, Choose choose)
-    : options_(options), choose_(std::move(choose)) {
+    : Words(options, std::move(choose)) {
   CLI::App& bench = *app.add_subcommand("bench", "Measure: kernels, score, loader, train, infer");
   bench.require_subcommand(1);
   add_kernels(bench);
@@ -13,11 +13,6 @@ BenchWords::BenchWords(CLI::App& app, RunOptions& options, Choose choose)
   add_loader(bench);
   add_train(bench);
   add_infer(bench);
-}
-
-OptionFlags& BenchWords::flags_of(CLI::App& command, Sections sections) {
-  flags_.push_back(std::make_unique<OptionFlags>(command, options_, sections));
-  return *flags_.back();
 }
 
 void BenchWords::add_kernels(CLI::App& bench) {
@@ -32,34 +27,26 @@ void BenchWords::add_kernels(CLI::App& bench) {
   kernels.add_option("--json", kernels_.json, "Write every run, with machine, build and ceilings")
       ->type_name("FILE");
   kernels.add_option("--svg", kernels_.svg, "Write the roofline")->type_name("FILE");
-  kernels.callback([this] {
-    choose_([this] {
-      kernels_.precision = precision_from_name(precision_);
-      return run_bench_kernels(kernels_);
-    });
+  run(kernels, [this] {
+    kernels_.precision = precision_from_name(precision_);
+    return run_bench_kernels(kernels_);
   });
 }
 
 void BenchWords::add_score(CLI::App& bench) {
   CLI::App& score = *bench.add_subcommand(
       "score", "Time a scoring pass over all channels of a network against a forward pass");
-  OptionFlags& flags = flags_of(score, {.model = true});
   score.add_option("--images", score_.images, "Images that are scored on [32]");
   score.add_option("--batch", score_.batch, "Images at once [32]");
   score.add_option("--runs", score_.runs, "Runs of each, in turns [5]");
   score.add_option("--json", score_.json, "Write every run")->type_name("FILE");
-  score.callback([this, &flags] {
-    choose_([this, &flags] {
-      flags.apply();
-      return run_bench_score(options_, score_);
-    });
-  });
+  run(score, {.model = true},
+      [this](const OptionFlags& /*flags*/) { return run_bench_score(options_, score_); });
 }
 
 void BenchWords::add_loader(CLI::App& bench) {
   CLI::App& command = *bench.add_subcommand(
       "loader", "Time reading, decoding and cropping of training images, and the same in PyTorch");
-  OptionFlags& flags = flags_of(command, {.data = true});
   LoaderBenchOptions& o = loader_;
   command.add_option("--batch", o.batch, "Images of a batch [64]");
   command.add_option("--steps", o.steps, "Batches of a block [10]");
@@ -68,18 +55,13 @@ void BenchWords::add_loader(CLI::App& bench) {
                      "pytorch: its DataLoader on the same files, size and processors");
   command.add_option("--python", o.python, "The interpreter that has PyTorch [python3]");
   command.add_option("--json", o.json, "Write every block")->type_name("FILE");
-  command.callback([this, &flags] {
-    choose_([this, &flags] {
-      flags.apply();
-      return run_bench_loader(options_, loader_);
-    });
-  });
+  run(command, {.data = true},
+      [this](const OptionFlags& /*flags*/) { return run_bench_loader(options_, loader_); });
 }
 
 void BenchWords::add_train(CLI::App& bench) {
   CLI::App& command =
       *bench.add_subcommand("train", "Time training steps in their parts, and the same steps in PyTorch");
-  OptionFlags& flags = flags_of(command, {.model = true});
   TrainBenchOptions& o = train_;
   command.add_option("--weights", o.weights, "A stored network, pruned perhaps")->type_name("FILE");
   command.add_option("--batch", o.batch, "Images of a step [128]");
@@ -90,18 +72,13 @@ void BenchWords::add_train(CLI::App& bench) {
   command.add_option("--against", o.against, "pytorch: the same network, batch, precision and input path");
   command.add_option("--python", o.python, "The interpreter that has PyTorch [python3]");
   command.add_option("--json", o.json, "Write every block")->type_name("FILE");
-  command.callback([this, &flags] {
-    choose_([this, &flags] {
-      flags.apply();
-      return run_bench_train(options_, train_);
-    });
-  });
+  run(command, {.model = true},
+      [this](const OptionFlags& /*flags*/) { return run_bench_train(options_, train_); });
 }
 
 void BenchWords::add_infer(CLI::App& bench) {
   CLI::App& command = *bench.add_subcommand(
       "infer", "Time inference, before and after pruning, and the same in ONNX Runtime");
-  OptionFlags& flags = flags_of(command, {.model = true});
   InferBenchOptions& o = infer_;
   command.add_option("--weights", o.weights, "Stored networks; the others are compared with the first")
       ->type_name("FILE");
@@ -113,12 +90,8 @@ void BenchWords::add_infer(CLI::App& bench) {
   command.add_option("--against", o.against, "onnxruntime: the same networks, exported for it");
   command.add_option("--python", o.python, "The interpreter that has ONNX Runtime [python3]");
   command.add_option("--json", o.json, "Write every block")->type_name("FILE");
-  command.callback([this, &flags] {
-    choose_([this, &flags] {
-      flags.apply();
-      return run_bench_infer(options_, infer_);
-    });
-  });
+  run(command, {.model = true},
+      [this](const OptionFlags& /*flags*/) { return run_bench_infer(options_, infer_); });
 }
 
 }  // namespace secateur::app

@@ -4,8 +4,7 @@
 
 namespace secateur::app {
 
-DataWords::DataWords(CLI::App& app, RunOptions& options, Choose choose)
-    : options_(options), choose_(std::move(choose)) {
+DataWords::DataWords(CLI::App& app, RunOptions& options, Choose choose) : Words(options, std::move(choose)) {
   CLI::App& data = *app.add_subcommand("data", "Data sets: fetch, info, pack, verify");
   data.require_subcommand(1);
   add_fetch(data);
@@ -14,51 +13,36 @@ DataWords::DataWords(CLI::App& app, RunOptions& options, Choose choose)
   add_verify(data);
 }
 
-OptionFlags& DataWords::flags_of(CLI::App& command) {
-  flags_.push_back(std::make_unique<OptionFlags>(command, options_, Sections{.data = true}));
-  return *flags_.back();
-}
-
 void DataWords::add_fetch(CLI::App& data) {
   CLI::App& fetch = *data.add_subcommand("fetch", "Download, verify and unpack a data set");
   fetch.add_option("name", name_, "cifar10 or cifar100")->required();
   fetch.add_option("--data-dir", directory_, "Where to put it [data-sets]");
-  fetch.callback([this] { choose_([this] { return run_data_fetch(name_, directory_); }); });
+  run(fetch, [this] { return run_data_fetch(name_, directory_); });
 }
 
 void DataWords::add_info(CLI::App& data) {
   CLI::App& info = *data.add_subcommand("info", "Show a data set's size, classes and statistics");
-  OptionFlags& flags = flags_of(info);
-  info.callback([this, &flags] {
-    choose_([this, &flags] {
-      flags.apply();
-      return run_data_info(options_);
-    });
-  });
+  run(info, {.data = true}, [this](const OptionFlags& /*flags*/) { return run_data_info(options_); });
 }
 
 void DataWords::add_pack(CLI::App& data) {
   CLI::App& pack =
       *data.add_subcommand("pack", "Pack a folder of images into one file; goes on where it stopped");
-  OptionFlags& flags = flags_of(pack);
   pack.add_option("file", pack_.file, "The file to write")->required()->type_name("FILE");
   pack.add_option("--size", pack_.size,
                   "Shorter side that larger images are scaled to, 0: files as they are [0]");
   pack.add_option("--quality", pack_.quality, "Of the JPEG of an image that was scaled, 1 to 100 [90]");
   pack.add_flag("--raw", pack_.raw, "Store pixels instead of JPEG");
-  pack.callback([this, &flags] {
-    choose_([this, &flags] {
-      options_.data.name = "imagefolder";
-      flags.apply();
-      return run_data_pack(options_, pack_);
-    });
+  run(pack, {.data = true}, [this](const OptionFlags& flags) {
+    if (!flags.given("data.name")) options_.data.name = "imagefolder";
+    return run_data_pack(options_, pack_);
   });
 }
 
 void DataWords::add_verify(CLI::App& data) {
   CLI::App& verify = *data.add_subcommand("verify", "Read and decode every record of a packed file");
   verify.add_option("file", pack_.file, "The packed file")->required()->type_name("FILE");
-  verify.callback([this] { choose_([this] { return run_data_verify(pack_.file); }); });
+  run(verify, [this] { return run_data_verify(pack_.file); });
 }
 
 }  // namespace secateur::app

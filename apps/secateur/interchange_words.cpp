@@ -5,15 +5,10 @@
 namespace secateur::app {
 
 InterchangeWords::InterchangeWords(CLI::App& app, RunOptions& options, Choose choose)
-    : options_(options), choose_(std::move(choose)) {
+    : Words(options, std::move(choose)) {
   add_import(app);
   add_export(app);
   add_infer(app);
-}
-
-OptionFlags& InterchangeWords::flags_of(CLI::App& command) {
-  flags_.push_back(std::make_unique<OptionFlags>(command, options_, Sections{}));
-  return *flags_.back();
 }
 
 void InterchangeWords::add_import(CLI::App& app) {
@@ -28,7 +23,7 @@ void InterchangeWords::add_import(CLI::App& app) {
                      "imagenet, cifar10, cifar100 or none [imagenet for torchvision and timm]");
   command.add_option("--classes", import_.classes, "Names of the classes, one a line")->type_name("FILE");
   command.add_option("--out", import_.out, "The network's file [model.h5]")->type_name("FILE");
-  command.callback([this] { choose_([this] { return run_import(options_, import_); }); });
+  run(command, [this] { return run_import(options_, import_); });
 }
 
 void InterchangeWords::add_export(CLI::App& app) {
@@ -41,12 +36,11 @@ void InterchangeWords::add_export(CLI::App& app) {
   command.add_option("--opset", export_.opset, "onnx: 13 to 21 [17]");
   command.add_flag("--dynamic-batch", export_.dynamic_batch, "onnx: any number of images at once");
   command.add_option("--batch", export_.batch, "onnx: images at once [1]");
-  command.callback([this] { choose_([this] { return run_export(options_, export_); }); });
+  run(command, [this] { return run_export(options_, export_); });
 }
 
 void InterchangeWords::add_infer(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("infer", "Classify image files and folders with a stored network");
-  OptionFlags& flags = flags_of(command);
   command.add_option("model", infer_.model, "The network's file")->required()->type_name("FILE");
   command.add_option("paths", infer_.paths, "Images, and folders of them")->type_name("PATH");
   command.add_option("--list", infer_.list, "A file with one path a line; - is standard input")
@@ -56,12 +50,7 @@ void InterchangeWords::add_infer(CLI::App& app) {
   command.add_option("--resize", infer_.resize,
                      "Shorter side that images are scaled to before the central crop [what the crop needs]");
   command.add_flag("--json", infer_.json, "Print one JSON object an image");
-  command.callback([this, &flags] {
-    choose_([this, &flags] {
-      flags.apply();
-      return run_infer(options_, infer_);
-    });
-  });
+  run(command, Sections{}, [this](const OptionFlags& /*flags*/) { return run_infer(options_, infer_); });
 }
 
 }  // namespace secateur::app

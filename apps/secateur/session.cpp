@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "secateur/backend/kernel.h"
 #include "secateur/backend/open_device.h"
@@ -114,6 +115,18 @@ RunFolder::RunFolder(std::filesystem::path folder, bool resume) : folder_(std::m
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
   require(!error, "cannot make the folder '{}': {}", folder_.string(), error.message());
+  remove_leftovers();
+}
+
+// A process that was killed while it wrote leaves ".<name>.<process>.tmp" (write_file_atomically). One run at
+// a time uses a folder, so that none of them is in use.
+void RunFolder::remove_leftovers() const {
+  std::vector<std::filesystem::path> leftovers;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with('.') && name.ends_with(".tmp")) leftovers.push_back(entry.path());
+  }
+  for (const std::filesystem::path& leftover : leftovers) std::filesystem::remove(leftover);
 }
 
 Recipe RunFolder::stored_recipe() const {

@@ -80,6 +80,8 @@ class RunFolder {
   void write_recipe(const std::string& toml) const;
 
  private:
+  void remove_leftovers() const;
+
   std::filesystem::path folder_;
 };
 
