@@ -178,8 +178,11 @@ TEST_F(Resume, AnOptionThatIsChangedIsNamed) {
   run("train --resume --epochs 2 --out " + path("run"));
   EXPECT_NE(output().find("train.epochs is 2 from here on; the run was started with 1"), std::string::npos)
       << output();
+  // What a process left that was killed while it wrote a checkpoint goes, too.
+  std::ofstream(path("run/.last.h5.4711.tmp")) << "half a checkpoint";
   run("train --resume --out " + path("run"));
   EXPECT_EQ(output().find("from here on"), std::string::npos) << output();
+  EXPECT_FALSE(fs::exists(path("run/.last.h5.4711.tmp")));
 }
 
 }  // namespace

@@ -71,15 +71,16 @@ class SmallVgg(nn.Module):
 
 
 class SmallResnet(nn.Module):
-    def __init__(self):
+    def __init__(self, trunk=4, inner=4, wide_inner=6, wide_trunk=6):
         super().__init__()
-        widths = {"stem": (3, 4, 3, 1), "conv1": (4, 4, 3, 1), "conv2": (4, 4, 3, 1), "conv3": (4, 6, 3, 2)}
-        widths |= {"conv4": (6, 6, 3, 1), "shortcut": (4, 6, 1, 2)}
+        widths = {"stem": (3, trunk, 3, 1), "conv1": (trunk, inner, 3, 1), "conv2": (inner, trunk, 3, 1)}
+        widths |= {"conv3": (trunk, wide_inner, 3, 2), "conv4": (wide_inner, wide_trunk, 3, 1)}
+        widths |= {"shortcut": (trunk, wide_trunk, 1, 2)}
         for name, (inputs, outputs, kernel, stride) in widths.items():
             conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
             self.add_module(name, conv)
             self.add_module(name + "_bn", nn.BatchNorm2d(outputs))
-        self.fc = nn.Linear(6, 5)
+        self.fc = nn.Linear(wide_trunk, 5)
 
     def forward(self, x):
         def conv_bn(name, x):

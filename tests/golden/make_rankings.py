@@ -21,7 +21,7 @@ Torch-Pruning reduces scores in float32.
 
 import torch
 import torch_pruning
-from make_golden import GoldenFile, parameters_of
+from make_golden import GoldenFile, SmallResnet, parameters_of
 from torch import nn
 from torch.nn import functional
 from torch_pruning import importance
@@ -41,28 +41,6 @@ class Chain(nn.Module):
         x = functional.relu(self.bn1(self.conv1(x)))
         x = functional.relu(self.bn2(self.conv2(x)))
         x = functional.relu(self.conv3(functional.max_pool2d(x, 2)))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-class Residual(nn.Module):
-    def __init__(self):
-        super().__init__()
-        widths = {"stem": (3, 8, 3, 1), "conv1": (8, 9, 3, 1), "conv2": (9, 8, 3, 1), "conv3": (8, 11, 3, 2)}
-        widths |= {"conv4": (11, 10, 3, 1), "shortcut": (8, 10, 1, 2)}
-        for name, (inputs, outputs, kernel, stride) in widths.items():
-            conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
-            self.add_module(name, conv)
-            self.add_module(name + "_bn", nn.BatchNorm2d(outputs))
-        self.fc = nn.Linear(10, 5)
-
-    def forward(self, x):
-        def conv_bn(name, x):
-            return getattr(self, name + "_bn")(getattr(self, name)(x))
-
-        x = functional.relu(conv_bn("stem", x))
-        x = functional.relu(x + conv_bn("conv2", functional.relu(conv_bn("conv1", x))))
-        branch = conv_bn("conv4", functional.relu(conv_bn("conv3", x)))
-        x = functional.relu(branch + conv_bn("shortcut", x))
         return self.fc(x.mean(dim=(2, 3)))
 
 
@@ -145,7 +123,7 @@ def main():
     golden = GoldenFile()
     golden.extra = {"torch_pruning": torch_pruning.__version__}
     write_network(golden, "chain", Chain(), 4, 31)
-    write_network(golden, "residual", Residual(), 5, 32)
+    write_network(golden, "residual", SmallResnet(trunk=8, inner=9, wide_inner=11, wide_trunk=10), 5, 32)
     golden.write("rankings.golden")
 
 

@@ -24,16 +24,16 @@ namespace {
 struct Counts {
   std::atomic<bool> counting = false;
   std::atomic<std::int64_t> own = 0;
-  std::atomic<std::int64_t> librarys = 0;
-  std::atomic<std::int64_t> librarys_largest = 0;
+  std::atomic<std::int64_t> of_others = 0;
+  std::atomic<std::int64_t> largest_of_others = 0;
 
-  void reset() { own = librarys = librarys_largest = 0; }
+  void reset() { own = of_others = largest_of_others = 0; }
   void add(std::size_t bytes, void* caller) {
     Dl_info where{};
     const bool known = ::dladdr(caller, &where) != 0 && where.dli_fname != nullptr;
     if (known && std::string_view(where.dli_fname).find("libdnnl") != std::string_view::npos) {
-      ++librarys;
-      librarys_largest = std::max<std::int64_t>(librarys_largest, static_cast<std::int64_t>(bytes));
+      ++of_others;
+      largest_of_others = std::max<std::int64_t>(largest_of_others, static_cast<std::int64_t>(bytes));
     } else {
       ++own;
     }
@@ -134,7 +134,7 @@ TEST(Allocations, AStepOfTrainingTakesNothingFromTheHeap) {
     EXPECT_FALSE(counts.counting);
     EXPECT_EQ(counts.own, 0) << name;
     // oneDNN lists a primitive's operands for each execution; no tensor is among what it takes.
-    EXPECT_LT(counts.librarys_largest, 64 << 10) << name;
+    EXPECT_LT(counts.largest_of_others, 64 << 10) << name;
     EXPECT_EQ(device->allocations() - before, 1) << name << ": the arena";
     EXPECT_EQ(trainer.take_times().steps, 10);
   }
