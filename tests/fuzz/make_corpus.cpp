@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "fuzz/seeds.h"
 #include "secateur/core/error.h"
 #include "secateur/export/graph_json.h"
 #include "secateur/export/weights.h"
@@ -21,20 +22,7 @@
 namespace {
 
 using namespace secateur;
-
-class Corpus {
- public:
-  Corpus(const std::filesystem::path& root, const std::string& target) : folder_(root / target) {
-    std::filesystem::create_directories(folder_);
-  }
-  void add(const std::string& name, std::string_view text) const {
-    std::ofstream(folder_ / name, std::ios::binary) << text;
-  }
-  [[nodiscard]] std::filesystem::path operator/(const std::string& name) const { return folder_ / name; }
-
- private:
-  std::filesystem::path folder_;
-};
+using namespace secateur::fuzz;
 
 std::string repeated(std::string_view text, int times) {
   std::string result;
@@ -208,22 +196,6 @@ void make_checkpoints(const Corpus& corpus) {
   corpus.add("plain-hdf5", valid.substr(512));
 }
 
-void make_cifar(const Corpus& corpus) {
-  const auto record = [](char fine) {
-    return std::string(1, '\x13') + fine + std::string(1024, '\x10') + std::string(1024, '\x20') +
-           std::string(1024, '\x30');
-  };
-  const std::string names = "ape\nbee\ncat\n";
-  const std::string records = record(0) + record(2);
-  corpus.add("valid", records + names);
-  corpus.add("windows-lines", records + "ape\r\nbee\r\ncat\r\n");
-  corpus.add("label-out-of-range", record(0) + record(3) + names);
-  corpus.add("label-255", record('\xff') + record(0) + names);
-  corpus.add("cut", records.substr(0, 3080));
-  corpus.add("too-many-names", records + names + "dog\n");
-  corpus.add("no-names", records);
-}
-
 void make_recipes(const Corpus& corpus) {
   corpus.add("valid", R"(# a run
 [model]
@@ -325,6 +297,9 @@ int main(int argc, char** argv) {
     make_safetensors({root, "safetensors"});
     make_checkpoints({root, "checkpoint"});
     make_cifar({root, "cifar"});
+    make_class_maps({root, "class_map"});
+    make_images({root, "image"});
+    make_packed({root, "packed"});
     make_recipes({root, "recipe"});
     make_run_logs({root, "run_log"});
     make_gpu_descriptions({root, "gpu_description"}, argv[2]);
