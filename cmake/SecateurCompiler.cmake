@@ -54,7 +54,7 @@ endif()
 if(SECATEUR_WERROR)
   list(APPEND secateur_warnings -Werror)
 endif()
-if(SECATEUR_SANITIZE)
+if(SECATEUR_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC's flow analysis reports impossible null dereferences and uninitialised values in instrumented code.
   list(APPEND secateur_warnings -Wno-null-dereference -Wno-maybe-uninitialized)
 endif()
@@ -69,8 +69,8 @@ if(SECATEUR_SANITIZE)
 endif()
 if(SECATEUR_FUZZ)
   if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-    message(FATAL_ERROR "SECATEUR_FUZZ needs clang with compiler-rt (Debian: clang, libclang-rt-14-dev): "
-                        "-DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++")
+    message(FATAL_ERROR "SECATEUR_FUZZ needs clang 15 or newer with compiler-rt (Debian: clang-16, libclang-rt-16-dev, "
+                        "libomp-16-dev): cmake --preset fuzz")
   endif()
   # Coverage that steers libFuzzer, in the libraries; main() comes with -fsanitize=fuzzer where a target is linked.
   add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=fuzzer-no-link>)

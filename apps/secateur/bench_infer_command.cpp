@@ -61,7 +61,7 @@ class Inference {
       : session_(session),
         seconds_(seconds),
         program_(contestant.model, session.arena(), session.stream(),
-                 {.batch = batch, .precision = session.precision()}) {}
+                 {.batch = batch, .precision = session.precision(), .frozen = true}) {}
 
   // Mean seconds of a forward pass over a block.
   double block() {

@@ -57,7 +57,10 @@ class Classifier {
         contract_(contract_of(loaded)),
         shape_(loaded.model.graph().shape(0)),
         program_(loaded.model, session.arena(), session.stream(),
-                 {.batch = arguments.batch, .mode = ProgramMode::infer, .precision = session.precision()}) {
+                 {.batch = arguments.batch,
+                  .mode = ProgramMode::infer,
+                  .precision = session.precision(),
+                  .frozen = true}) {
     const auto channels = static_cast<std::size_t>(shape_.channels);
     require(contract_.statistics.mean.empty() || contract_.statistics.mean.size() == channels,
             "the network takes {} channels, {} means are stored with it", channels,

@@ -18,7 +18,7 @@ constexpr std::int64_t kThroughputBatch = 256;
 // Median milliseconds of a forward pass.
 double forward_milliseconds(Model& model, Session& session, std::int64_t batch) {
   Program program(model, session.arena(), session.stream(),
-                  {.batch = batch, .precision = session.precision()});
+                  {.batch = batch, .precision = session.precision(), .frozen = true});
   fill_with_noise(program.images(), session.stream());
   constexpr int kWarmUp = 3;
   constexpr int kRuns = 15;

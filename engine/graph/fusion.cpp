@@ -1,17 +1,16 @@
 #include "secateur/graph/fusion.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace secateur {
 namespace {
 
-// A batch norm that disappears into the ReLU at `relu`, with the residual that is added on the way (-1:
-// none).
+// What is joined into one node, whose value is that of the last of them (-1: none of that sort).
 struct Match {
+  NodeId convolution = -1;
   NodeId batch_norm = -1;
   NodeId add = -1;
-  NodeId residual = -1;
+  NodeId residual = -1;  // added on the way
 };
 
 class Matcher {
@@ -26,15 +25,21 @@ class Matcher {
   [[nodiscard]] Match match(NodeId relu) const {
     if (graph_.node(relu).op != "relu") return {};
     const NodeId before = graph_.node(relu).inputs[0];
-    if (is_hidden(before, "batch_norm")) return {before, -1, -1};
+    if (is_hidden(before, "batch_norm")) return {-1, before, -1, -1};
     if (!is_hidden(before, "add") || graph_.node(before).inputs.size() != 2) return {};
     // Of two candidates the later one is fused: the other has to be computed before it anyway.
     NodeId first = graph_.node(before).inputs[0];
     NodeId second = graph_.node(before).inputs[1];
     if (first < second) std::swap(first, second);
-    if (is_hidden(first, "batch_norm")) return {first, before, second};
-    if (is_hidden(second, "batch_norm")) return {second, before, first};
+    if (is_hidden(first, "batch_norm")) return {-1, first, before, second};
+    if (is_hidden(second, "batch_norm")) return {-1, second, before, first};
     return {};
+  }
+
+  // The convolution that a batch norm reads, where nobody else does.
+  [[nodiscard]] NodeId convolution_before(NodeId batch_norm) const {
+    const NodeId before = graph_.node(batch_norm).inputs[0];
+    return is_hidden(before, "conv2d") ? before : -1;
   }
 
  private:
@@ -48,42 +53,78 @@ class Matcher {
   std::vector<std::int64_t> readers_;
 };
 
-}  // namespace
-
-FusedGraph fuse(const Graph& graph, std::span<const NodeId> visible) {
+std::vector<Match> matches_of(const Graph& graph, std::span<const NodeId> visible, bool fold) {
   const Matcher matcher(graph, visible);
   std::vector<Match> matches(static_cast<std::size_t>(graph.size()));
-  std::vector<bool> absorbed(static_cast<std::size_t>(graph.size()), false);
+  for (NodeId id = 0; id < graph.size(); ++id) matches[static_cast<std::size_t>(id)] = matcher.match(id);
+  if (!fold) return matches;
+  std::vector<bool> taken(matches.size(), false);
+  for (Match& match : matches) {
+    if (match.batch_norm < 0) continue;
+    taken[static_cast<std::size_t>(match.batch_norm)] = true;
+    match.convolution = matcher.convolution_before(match.batch_norm);
+  }
   for (NodeId id = 0; id < graph.size(); ++id) {
-    const Match match = matcher.match(id);
-    matches[static_cast<std::size_t>(id)] = match;
-    if (match.batch_norm >= 0) absorbed[static_cast<std::size_t>(match.batch_norm)] = true;
-    if (match.add >= 0) absorbed[static_cast<std::size_t>(match.add)] = true;
+    const auto i = static_cast<std::size_t>(id);
+    if (graph.node(id).op != "batch_norm" || taken[i]) continue;
+    if (const NodeId convolution = matcher.convolution_before(id); convolution >= 0) {
+      matches[i] = {convolution, id, -1, -1};
+    }
+  }
+  return matches;
+}
+
+// The node that takes the place of a match, with inputs of the plain graph.
+Node joined(const Graph& graph, NodeId id, const Match& match) {
+  const Node& norm = graph.node(match.batch_norm);
+  Node node{norm.name, "batch_norm_act", norm.inputs, norm.attributes};
+  if (match.convolution >= 0) {
+    const Node& convolution = graph.node(match.convolution);
+    node = {norm.name, "folded_conv2d", convolution.inputs, convolution.attributes};
+    node.attributes.set("epsilon", norm.attributes.real_or("epsilon", 1e-5));
+    node.attributes.set("relu", std::int64_t{graph.node(id).op == "relu"});
+  }
+  if (match.residual >= 0) node.inputs.push_back(match.residual);
+  return node;
+}
+
+FusedGraph rewritten(const Graph& graph, const std::vector<Match>& matches) {
+  std::vector<bool> absorbed(matches.size(), false);
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    const Match& match = matches[static_cast<std::size_t>(id)];
+    for (const NodeId part : {match.convolution, match.batch_norm, match.add}) {
+      if (part >= 0 && part != id) absorbed[static_cast<std::size_t>(part)] = true;
+    }
   }
   FusedGraph result;
-  result.node_map.assign(static_cast<std::size_t>(graph.size()), -1);
+  result.node_map.assign(matches.size(), -1);
   const auto mapped = [&](NodeId id) { return result.node_map[static_cast<std::size_t>(id)]; };
   for (NodeId id = 0; id < graph.size(); ++id) {
     if (absorbed[static_cast<std::size_t>(id)]) continue;
-    Node node = graph.node(id);
     const Match& match = matches[static_cast<std::size_t>(id)];
-    if (match.batch_norm >= 0) {
-      const Node& norm = graph.node(match.batch_norm);
-      node = Node{norm.name, "batch_norm_act", norm.inputs, norm.attributes};
-      if (match.residual >= 0) node.inputs.push_back(match.residual);
-    }
+    Node node = match.batch_norm >= 0 ? joined(graph, id, match) : graph.node(id);
+    std::vector<NodeId> sources{match.batch_norm >= 0 ? match.batch_norm : id};
+    if (match.convolution >= 0) sources.insert(sources.begin(), match.convolution);
     for (NodeId& input : node.inputs) input = mapped(input);
     result.node_map[static_cast<std::size_t>(id)] = result.graph.add(std::move(node));
+    result.sources.push_back(std::move(sources));
   }
   result.graph.set_output(mapped(graph.output()));
   return result;
 }
 
+}  // namespace
+
+FusedGraph fuse(const Graph& graph, std::span<const NodeId> visible) {
+  return rewritten(graph, matches_of(graph, visible, false));
+}
+
+FusedGraph fuse_and_fold(const Graph& graph, std::span<const NodeId> visible) {
+  return rewritten(graph, matches_of(graph, visible, true));
+}
+
 FusedGraph unfused(const Graph& graph) {
-  FusedGraph result{graph, std::vector<NodeId>(static_cast<std::size_t>(graph.size()))};
-  std::iota(result.node_map.begin(), result.node_map.end(), 0);
-  result.graph.set_output(graph.output());
-  return result;
+  return rewritten(graph, std::vector<Match>(static_cast<std::size_t>(graph.size())));
 }
 
 }  // namespace secateur

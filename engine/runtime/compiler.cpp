@@ -42,7 +42,7 @@ class Compiler {
   [[nodiscard]] static std::size_t at(NodeId id) { return static_cast<std::size_t>(id); }
 
   void build_graph() {
-    FusedGraph executed = options_.fuse ? fuse(model_.graph(), options_.taps) : unfused(model_.graph());
+    FusedGraph executed = executed_graph();
     node_map_ = std::move(executed.node_map);
     result_.graph = std::move(executed.graph);
     logits_ = graph().output();
@@ -60,10 +60,18 @@ class Compiler {
     result_.kernels.resize(count);
     result_.parameters.resize(count);
     result_.saved.assign(count, kNoBuffer);
-    for (NodeId id = 0; id < graph().size(); ++id) {
-      const NodeId plain = model_.graph().find(graph().node(id).name);
-      if (plain >= 0) result_.parameters[at(id)] = model_.layout().of_node[at(plain)];
+    for (std::size_t i = 0; i < executed.sources.size(); ++i) {  // the loss's nodes have no parameters
+      for (const NodeId plain : executed.sources[i]) {
+        const auto& own = model_.layout().of_node[at(plain)];
+        result_.parameters[i].insert(result_.parameters[i].end(), own.begin(), own.end());
+      }
     }
+  }
+
+  [[nodiscard]] FusedGraph executed_graph() const {
+    if (!options_.fuse) return unfused(model_.graph());
+    const bool fold = options_.frozen && has_kernel("folded_conv2d", stream_.device().kind());
+    return fold ? fuse_and_fold(model_.graph(), options_.taps) : fuse(model_.graph(), options_.taps);
   }
 
   void mark_gradients() {
@@ -314,6 +322,8 @@ CompiledProgram compile(const Model& model, Stream& stream, const ProgramOptions
   require((options.precision == Precision::fp64) == (stream.device().kind() == DeviceKind::reference),
           "precision fp64 belongs to the reference device, the others to cpu and cuda; got {} on {}",
           name_of(options.precision), name_of(stream.device().kind()));
+  require(!options.frozen || options.mode == ProgramMode::infer,
+          "frozen parameters are for inference; the other modes change or score them");
   ProgramOptions chosen = options;
   const DeviceKind device = stream.device().kind();
   if (chosen.channel_padding == 0 && device == DeviceKind::cuda) {

@@ -52,6 +52,45 @@ TEST(Fusion, OfTwoBranchesTheLaterIsTaken) {
   EXPECT_EQ(fused.node_map[static_cast<std::size_t>(sum)], -1);
 }
 
+TEST(Fusion, FoldsConvolutionsOnRequest) {
+  Graph graph = chain();
+  const NodeId again = graph.add("conv2", "conv2d", {3}, conv(3));
+  const NodeId norm = graph.add("bn2", "batch_norm", {again}, {{"epsilon", 1e-4}});
+  const NodeId around = graph.add("around", "conv2d", {3}, conv(3));
+  const NodeId around_norm = graph.add("around.bn", "batch_norm", {around});
+  const NodeId sum = graph.add("add", "add", {norm, around_norm});
+  graph.add("relu2", "relu", {sum});
+  const FusedGraph folded = fuse_and_fold(graph, {});
+  ASSERT_EQ(folded.graph.size(), 4);
+  const Node& first = folded.graph.node(1);
+  EXPECT_EQ(first.op, "folded_conv2d");
+  EXPECT_EQ(first.name, "bn");
+  EXPECT_EQ(first.attributes.real("epsilon"), 1e-3);
+  EXPECT_EQ(first.attributes.integer("relu"), 1);
+  EXPECT_EQ(first.attributes.integer("padding"), 1);
+  EXPECT_EQ(folded.sources[1], (std::vector<NodeId>{1, 2}));
+  // Of the two branches the later one takes the sum; the other ends with its batch norm.
+  const Node& first_branch = folded.graph.node(2);
+  EXPECT_EQ(first_branch.name, "bn2");
+  EXPECT_EQ(first_branch.attributes.integer("relu"), 0);
+  EXPECT_EQ(first_branch.inputs, (std::vector<NodeId>{1}));
+  const Node& last = folded.graph.node(3);
+  EXPECT_EQ(last.name, "around.bn");
+  EXPECT_EQ(last.attributes.integer("relu"), 1);
+  EXPECT_EQ(last.inputs, (std::vector<NodeId>{1, 2}));
+  EXPECT_EQ(folded.sources[3], (std::vector<NodeId>{around, around_norm}));
+  EXPECT_EQ(folded.graph.output(), 3);
+}
+
+TEST(Fusion, FoldsNoConvolutionThatOthersRead) {
+  Graph graph = chain();
+  graph.add("pool", "global_avg_pool", {1});
+  EXPECT_EQ(fuse_and_fold(graph, {}).graph, fuse(graph, {}).graph);
+  const Graph plain = chain();
+  const std::vector<NodeId> visible{1};
+  EXPECT_EQ(fuse_and_fold(plain, visible).graph, fuse(plain, visible).graph);
+}
+
 TEST(Fusion, VisibleValuesStay) {
   const Graph graph = chain();
   const std::vector<NodeId> visible{2};

@@ -14,6 +14,7 @@ void register_cpu_kernels();
 namespace cpu {
 
 void register_filter_kernels();         // conv2d, linear
+void register_folded_convolution();     // folded_conv2d
 void register_normalization_kernels();  // batch_norm, batch_norm_act
 void register_elementwise_kernels();    // relu, add, dropout
 void register_loss_kernels();           // softmax_cross_entropy

@@ -4,6 +4,7 @@
 // executes.
 #include <string_view>
 
+#include "backend/cpu/convolution_operands.h"
 #include "backend/cpu/cpu_kernels.h"
 #include "backend/cpu/onednn_operands.h"
 #include "backend/cpu/weight_gradient.h"
@@ -19,12 +20,6 @@ struct FilterPlan {
   std::optional<dnnl::primitive_desc_base> forward, backward_data, backward_weights;
   std::optional<WeightGradient> own_backward_weights;  // in place of backward_weights
 };
-
-dnnl::primitive_attr user_scratchpad() {
-  dnnl::primitive_attr attributes;
-  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  return attributes;
-}
 
 class FilterKernel : public Kernel {
  public:
@@ -172,90 +167,43 @@ bool wants_input_gradient(const KernelSetup& setup) {
   return !setup.input_gradient_wanted.empty() && setup.input_gradient_wanted[0];
 }
 
-// Where activations are padded to whole vectors, oneDNN computes on the padding lanes too, with filters of
-// zeros: its paths for odd channel counts take twice the time and more.
-FilterLanes lanes_of(const KernelSetup& setup, std::int64_t groups) {
-  constexpr std::int64_t kVector = 8;
-  const auto whole = [](const Tensor& tensor) {
-    return tensor.dense() || (tensor.leading % kVector == 0 && tensor.leading - tensor.channels() < kVector);
-  };
-  const Tensor& x = setup.inputs[0];
-  const Tensor& y = setup.output;
-  const Shape& w = setup.parameters[0].shape;
-  FilterLanes lanes{w[0], w[1] * w[2], w[3], 0, 0};
-  const bool padded = !x.dense() || !y.dense();
-  if (padded && whole(x) && whole(y) && groups == 1 && setup.parameters.size() == 1) {
-    lanes.filter_lanes = y.leading;
-    lanes.channel_lanes = x.leading;
-  }
-  return lanes;
-}
-
-// Logical extents are NCHW and OIHW in oneDNN; the tags say how they lie in memory.
 FilterPlan convolution_plan(const KernelSetup& setup) {
-  const Attributes& attributes = setup.node.attributes;
-  const Shape& x = setup.inputs[0].shape;
-  const Shape& y = setup.output.shape;
-  const Shape& w = setup.parameters[0].shape;
-  const auto stride = attributes.pair_or("stride", 1);
-  const auto padding = attributes.pair_or("padding", 0);
-  const auto dilation = attributes.pair_or("dilation", 1);
-  const std::int64_t groups = attributes.integer_or("groups", 1);
-
-  const Dims strides{stride[0], stride[1]};
-  const Dims dilations{dilation[0] - 1, dilation[1] - 1};  // oneDNN counts the gaps
-  const Dims before{padding[0], padding[1]};
-  // What the windows reach past the end, which is less than the padding (or negative) where the stride leaves
-  // a rest.
-  const auto after = [&](int axis, std::int64_t out, std::int64_t in) {
-    const auto a = static_cast<std::size_t>(axis);
-    return (out - 1) * stride[a] + dilation[a] * (w[axis + 1] - 1) + 1 - in - padding[a];
-  };
-  const Dims behind{after(0, y[1], x[1]), after(1, y[2], x[2])};
-
+  const ConvolutionOperands operands(setup);
   FilterPlan plan;
   plan.has_bias = setup.parameters.size() > 1;
-  plan.lanes = lanes_of(setup, groups);
-  const std::int64_t in = plan.lanes.padded() ? plan.lanes.channel_lanes : x[3];
-  const std::int64_t out = plan.lanes.padded() ? plan.lanes.filter_lanes : y[3];
-  plan.source = described({x[0], in, x[1], x[2]}, Tag::nhwc);
-  plan.destination = described({y[0], out, y[1], y[2]}, Tag::nhwc);
-  plan.bias = described({y[3]}, Tag::x);
-  const Dims filters =
-      groups == 1 ? Dims{out, in, w[1], w[2]} : Dims{groups, w[0] / groups, w[3], w[1], w[2]};
-  plan.weights = described(filters, groups == 1 ? Tag::ohwi : Tag::gohwi);
-  const Description any = described(filters, Tag::any);
+  plan.lanes = operands.lanes;
+  plan.source = operands.source;
+  plan.destination = operands.destination;
+  plan.weights = operands.weights;
+  plan.bias = described({setup.output.channels()}, Tag::x);
   const Description bias = plan.has_bias ? plan.bias : Description();
   const dnnl::primitive_attr attr = user_scratchpad();
   constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 
-  const dnnl::convolution_forward::primitive_desc forward(engine(), forward_kind(setup), kDirect, plan.source,
-                                                          any, bias, plan.destination, strides, dilations,
-                                                          before, behind, attr);
+  const dnnl::convolution_forward::primitive_desc forward(
+      engine(), forward_kind(setup), kDirect, operands.source, operands.any_weights, bias,
+      operands.destination, operands.strides, operands.dilations, operands.before, operands.behind, attr);
   plan.forward = forward;
   if (wants_input_gradient(setup)) {
-    plan.backward_data =
-        dnnl::convolution_backward_data::primitive_desc(engine(), kDirect, plan.source, any, plan.destination,
-                                                        strides, dilations, before, behind, forward, attr);
+    plan.backward_data = dnnl::convolution_backward_data::primitive_desc(
+        engine(), kDirect, operands.source, operands.any_weights, operands.destination, operands.strides,
+        operands.dilations, operands.before, operands.behind, forward, attr);
   }
-  const WeightGradientProblem problem{
-      x[0], {x[1], x[2]}, {y[1], y[2]}, {w[1], w[2]}, {stride[0], stride[1]}, {padding[0], padding[1]},
-      x[3], y[3]};
-  if (setup.parameter_gradients_wanted && groups == 1 && dilation[0] == 1 && dilation[1] == 1 &&
-      !plan.has_bias && WeightGradient::takes(problem)) {
-    plan.own_backward_weights.emplace(problem);
-  } else if (setup.parameter_gradients_wanted) {
-    dnnl::convolution_backward_weights::primitive_desc backward(engine(), kDirect, plan.source, any, bias,
-                                                                plan.destination, strides, dilations, before,
-                                                                behind, forward, attr);
-    // oneDNN 3.2's jit_1x1:avx2 computes wrong weight gradients for strided 1x1 convolutions on several
-    // threads when the channels are no multiple of 8, which is what pruning leaves of projection shortcuts.
-    const bool strided = stride[0] > 1 || stride[1] > 1;
-    while (strided && std::string_view(backward.impl_info_str()).starts_with("jit_1x1")) {
-      require(backward.next_impl(), "oneDNN has no sound weight gradient for a strided 1x1 layer");
-    }
-    plan.backward_weights = backward;
+  if (!setup.parameter_gradients_wanted) return plan;
+  if (const auto problem = operands.own_weight_gradient(setup)) {
+    plan.own_backward_weights.emplace(*problem);
+    return plan;
   }
+  dnnl::convolution_backward_weights::primitive_desc backward(
+      engine(), kDirect, operands.source, operands.any_weights, bias, operands.destination, operands.strides,
+      operands.dilations, operands.before, operands.behind, forward, attr);
+  // oneDNN 3.2's jit_1x1:avx2 computes wrong weight gradients for strided 1x1 convolutions on several
+  // threads when the channels are no multiple of 8, which is what pruning leaves of projection shortcuts.
+  const bool strided = operands.strides[0] > 1 || operands.strides[1] > 1;
+  while (strided && std::string_view(backward.impl_info_str()).starts_with("jit_1x1")) {
+    require(backward.next_impl(), "oneDNN has no sound weight gradient for a strided 1x1 layer");
+  }
+  plan.backward_weights = backward;
   return plan;
 }
 

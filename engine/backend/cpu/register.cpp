@@ -4,6 +4,7 @@ namespace secateur {
 
 void register_cpu_kernels() {
   cpu::register_filter_kernels();
+  cpu::register_folded_convolution();
   cpu::register_normalization_kernels();
   cpu::register_elementwise_kernels();
   cpu::register_loss_kernels();

@@ -21,7 +21,7 @@ namespace {
 
 // conv2d: attributes out_channels, kernel, stride (1), padding (0), dilation (1), groups (1), bias (0).
 // weight [K, R, S, C / groups], bias [K]. Cross-correlation, as in every framework.
-class Conv2d final : public Op {
+class Conv2d : public Op {
  public:
   std::string_view name() const override { return "conv2d"; }
   OpStage stage() const override { return OpStage::producer; }
@@ -104,6 +104,38 @@ class Conv2d final : public Op {
   }
 };
 
+// folded_conv2d: relu(batch_norm(conv2d(x)) + residual) by running statistics; the attributes of conv2d, and
+// epsilon (1e-5), relu (1). Parameters: those of the convolution, then those of the batch norm. Made for
+// Programs with frozen parameters, never by a model.
+class FoldedConv2d final : public Conv2d {
+ public:
+  std::string_view name() const override { return "folded_conv2d"; }
+  std::pair<int, int> arity() const override { return {1, 2}; }
+  OpStage stage() const override { return OpStage::activation; }
+
+  MapShape output_shape(const Node& node, std::span<const MapShape> inputs) const override {
+    const MapShape output = Conv2d::output_shape(node, inputs.first(1));
+    require(inputs.size() == 1 || inputs[1] == output,
+            "the residual has another shape than the convolution's map");
+    return output;
+  }
+
+  std::vector<ParameterSpec> parameters(const Node& node, std::span<const MapShape> inputs) const override {
+    std::vector<ParameterSpec> specs = Conv2d::parameters(node, inputs);
+    const Shape shape{node.attributes.integer("out_channels")};
+    const std::vector<AxisRole> axes{AxisRole::output};
+    specs.push_back({"scale", ParameterKind::norm_scale, shape, axes, 0, 1});
+    specs.push_back({"shift", ParameterKind::norm_shift, shape, axes, 0, 1});
+    specs.push_back({"running_mean", ParameterKind::running_mean, shape, axes, 0, 1});
+    specs.push_back({"running_variance", ParameterKind::running_variance, shape, axes, 0, 1});
+    return specs;
+  }
+
+  void channels(const Node& /*node*/, ChannelRule& /*rule*/) const override {
+    fail("folded_conv2d belongs to a Program's executed graph, which is never pruned");
+  }
+};
+
 // linear: attributes out_features, bias (1). Input [1, 1, F]; weight [K, F], bias [K].
 class Linear final : public Op {
  public:
@@ -152,6 +184,7 @@ class Linear final : public Op {
 
 void add_filter_ops(std::vector<std::unique_ptr<Op>>& ops) {
   ops.push_back(std::make_unique<Conv2d>());
+  ops.push_back(std::make_unique<FoldedConv2d>());
   ops.push_back(std::make_unique<Linear>());
 }
 

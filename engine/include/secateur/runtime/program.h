@@ -52,6 +52,9 @@ struct ProgramOptions {
   // Channel axes of activations are stored padded to a multiple of this; 0: as the device and precision take
   // it (8 in 16 bits on a GPU, else 1).
   std::int64_t channel_padding = 0;
+  // infer alone: parameters and running statistics keep the values that the first forward() finds. Where the
+  // device has kernels for it, batch norms are then folded into the filters before them, laid out once.
+  bool frozen = false;
 };
 
 class Program {
