@@ -6,7 +6,9 @@
 
 #include "secateur/core/version.h"
 #include "secateur/io/files.h"
+#include "secateur/report/chart.h"
 #include "secateur/report/page.h"
+#include "secateur/report/png.h"
 #include "secateur/text.h"
 
 namespace secateur::experiments {
@@ -110,7 +112,7 @@ std::string text_of(const Table& table) {
   return app::table_text(rows);
 }
 
-void write_archive(const std::filesystem::path& out, const Experiment& experiment, const std::string& title,
+bool write_archive(const std::filesystem::path& out, const Experiment& experiment, const std::string& title,
                    const std::vector<Outcome>& outcomes, const Findings& findings) {
   json points = json::array();
   for (const Outcome& outcome : outcomes) {
@@ -127,8 +129,17 @@ void write_archive(const std::filesystem::path& out, const Experiment& experimen
                      {"points", points}};
   write_text(out / "results.json", results.dump(2) + "\n");
   write_text(out / "results.csv", csv_of(findings.table));
-  for (const Figure& figure : findings.figures) write_text(out / (figure.name + ".svg"), figure.svg);
+  bool drawn = true;
+  for (const Figure& figure : findings.figures) {
+    write_text(out / (figure.name + ".svg"), report::standalone(figure.svg));
+    if (const auto png = report::png_of(out / (figure.name + ".svg"))) {
+      write_text(out / (figure.name + ".png"), *png);
+    } else {
+      drawn = false;
+    }
+  }
   write_text(out / "report.html", page_of(experiment, title, findings));
+  return drawn;
 }
 
 }  // namespace secateur::experiments

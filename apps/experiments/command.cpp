@@ -127,10 +127,11 @@ int run_experiment(RunOptions& options, const OptionFlags& flags, const Experime
     fmt::print("{}\n", stopped.what());
     return 130;
   }
-  experiments::write_archive(out, experiment, title, outcomes, findings);
+  const bool drawn = experiments::write_archive(out, experiment, title, outcomes, findings);
   fmt::print("\n{}\n{}", title, experiments::text_of(findings.table));
   for (const std::string& note : findings.notes) fmt::print("{}\n", note);
   fmt::print("results: {}\nreport:  {}\n", (out / "results.json").string(), (out / "report.html").string());
+  if (!drawn) fmt::print("figures: SVG alone; for PNG too install rsvg-convert (Debian: librsvg2-bin)\n");
   return 0;
 }
 

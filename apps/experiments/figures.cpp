@@ -14,7 +14,7 @@ using app::RunHistory;
 using app::RunOptions;
 using report::Series;
 
-// A value of every round, averaged over the seeds that got so far.
+// A value of every round: mean and deviation over the seeds that got so far.
 Series by_round(const std::string& name, const std::vector<RunHistory>& runs, double RoundRecord::*value,
                 double factor = 1) {
   std::map<std::int64_t, std::vector<double>> values;
@@ -22,8 +22,11 @@ Series by_round(const std::string& name, const std::vector<RunHistory>& runs, do
     for (const auto& [index, round] : run.rounds) values[index].push_back(factor * round.*value);
   }
   Series series{.name = name, .points = {}, .dots = true};
-  for (const auto& [index, of_round] : values)
-    series.points.emplace_back(static_cast<double>(index), spread_of(of_round).mean);
+  for (const auto& [index, of_round] : values) {
+    const Spread spread = spread_of(of_round);
+    series.points.emplace_back(static_cast<double>(index), spread.mean);
+    if (runs.size() > 1) series.deviations.push_back(spread.deviation);
+  }
   return series;
 }
 

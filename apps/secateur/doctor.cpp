@@ -100,7 +100,7 @@ int run_doctor() {
       {"data", data != nullptr ? fmt::format("SECATEUR_DATA={}{}", data,
                                              std::filesystem::is_directory(data) ? "" : " (no such folder)")
                                : "SECATEUR_DATA is not set: --data-dir, or the built-in synthetic set"},
-      {"gnuplot (optional)", version_line("gnuplot")},
+      {"rsvg-convert (optional)", version_line("rsvg-convert")},
       {"MPI (optional)", version_line("mpirun")},
   };
   std::size_t widest = 0;

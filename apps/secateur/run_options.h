@@ -100,6 +100,7 @@ struct DataOptions {
   bool augment = true;
   std::int64_t synthetic_train = 10000;
   std::int64_t synthetic_test = 2000;
+  std::int64_t synthetic_seed = 1;  // not run.seed: runs with several seeds share their images
   // Of imagefolder and packed.
   std::int64_t image_size = 224;
   std::int64_t resize = 0;
@@ -158,6 +159,7 @@ void describe(DataOptions& o, Visitor& v) {
     "In training, mirroring and a random crop: of the image padded by 4, or (imagefolder) resized");
   v("data.synthetic-train", o.synthetic_train, "Training images of the synthetic set", at_least(10));
   v("data.synthetic-test", o.synthetic_test, "Test images of the synthetic set", at_least(10));
+  v("data.synthetic-seed", o.synthetic_seed, "What the synthetic set is made from", at_least(0));
   v("data.image-size", o.image_size, "imagefolder, packed: height and width that images are brought to",
     at_least(8));
   v("data.resize", o.resize,

@@ -83,7 +83,7 @@ RunData open_data(const RunOptions& options, const std::optional<data::TrainVali
       {.directory = directory,
        .synthetic = {.train_size = o.synthetic_train,
                      .test_size = o.synthetic_test,
-                     .seed = options.run.seed},
+                     .seed = static_cast<std::uint64_t>(o.synthetic_seed)},
        .images = {.image_size = o.image_size, .class_map = o.class_map, .validation_labels = o.val_labels}});
   const data::ImageSet all = limited(sets.train, o.train_limit);
   data::TrainValidationSplit split =

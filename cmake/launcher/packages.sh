@@ -29,7 +29,7 @@ OPTIONAL=(
   "mold|mold|links several times faster"
   "git|git|the commit in version and checkpoints"
   "libopenmpi-dev|mpi.h x86_64-linux-gnu/mpi/mpi.h|MPI: training in several processes"
-  "gnuplot-nox|gnuplot|plots of the experiments"
+  "librsvg2-bin|rsvg-convert|figures of the experiments as PNG beside SVG"
 )
 
 MINIMUM_CMAKE=3.24

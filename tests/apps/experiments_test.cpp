@@ -10,6 +10,8 @@
 
 #include "experiments/archive.h"
 #include "secateur/core/error.h"
+#include "secateur/io/files.h"
+#include "secateur/process.h"
 #include "test_paths.h"
 
 namespace secateur::experiments {
@@ -186,8 +188,18 @@ TEST_P(Smoke, LeavesEveryArtefactAndDoesNothingTwice) {
   EXPECT_TRUE(std::filesystem::exists(out / "report.html"));
   if (GetParam().starts_with("fig")) {
     std::size_t figures = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(out))
-      figures += entry.path().extension() == ".svg" ? 1 : 0;
+    const bool draws = app::output_of({"rsvg-convert", "--version"}).has_value();
+    for (const auto& entry : std::filesystem::directory_iterator(out)) {
+      if (entry.path().extension() != ".svg") continue;
+      ++figures;
+      std::filesystem::path png = entry.path();
+      png.replace_extension(".png");
+      EXPECT_EQ(std::filesystem::exists(png), draws);
+      if (!draws) continue;
+      const std::vector<std::byte> bytes = read_file(png);
+      ASSERT_GT(bytes.size(), 1000U);
+      EXPECT_EQ(std::string(reinterpret_cast<const char*>(bytes.data()), 4), "\x89PNG");
+    }
     EXPECT_GE(figures, 1U);
   }
   const auto log_of_a_run = [&] {

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <iterator>
 #include <limits>
+#include <string_view>
 
 namespace secateur::report {
 namespace {
@@ -14,8 +16,33 @@ constexpr double kWidth = 640;
 constexpr double kHeight = 320;
 constexpr double kLeft = 62;
 constexpr double kRight = 16;
-constexpr double kTop = 44;
+constexpr double kTop = 44;  // with one line of legend
+constexpr double kLegendLine = 16;
 constexpr double kBottom = 46;
+
+// Name and value of a page's colours in light.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kColours{{{"--ink", "#1f2933"},
+                                                                                  {"--soft", "#52606d"},
+                                                                                  {"--grid", "#e4e7eb"},
+                                                                                  {"--paper", "#ffffff"},
+                                                                                  {"--card", "#f7f9fa"},
+                                                                                  {"--series-0", "#2f6f4f"},
+                                                                                  {"--series-1", "#c05621"},
+                                                                                  {"--series-2", "#2b6cb0"},
+                                                                                  {"--series-3", "#805ad5"},
+                                                                                  {"--series-4", "#b7791f"},
+                                                                                  {"--series-5", "#718096"}}};
+
+constexpr const char* kStyle =
+    R"css(.chart text { fill:var(--ink); } .chart .title { font-size:14px; font-weight:600; }
+.chart .tick { font-size:11px; fill:var(--soft); } .chart .label { font-size:12px; fill:var(--soft); }
+.chart .grid { stroke:var(--grid); stroke-width:1; } .chart .mark { stroke:var(--soft); stroke-width:1; stroke-dasharray:2 4; }
+.chart .series { fill:none; stroke-width:2; stroke-linejoin:round; } .chart .dashed { stroke-dasharray:6 4; }
+.chart .band { stroke:none; opacity:.15; }
+.s0{stroke:var(--series-0)} .s1{stroke:var(--series-1)} .s2{stroke:var(--series-2)} .s3{stroke:var(--series-3)} .s4{stroke:var(--series-4)} .s5{stroke:var(--series-5)}
+.f0{fill:var(--series-0)} .f1{fill:var(--series-1)} .f2{fill:var(--series-2)} .f3{fill:var(--series-3)} .f4{fill:var(--series-4)} .f5{fill:var(--series-5)}
+.chart .before { fill:none; stroke:var(--soft); stroke-width:1; } .chart .after { fill:var(--series-0); }
+)css";
 
 struct Range {
   double low = std::numeric_limits<double>::infinity();
@@ -37,13 +64,14 @@ struct Range {
 
 class Axes {
  public:
-  Axes(Range x, Range y, double width) : x_(x), y_(y), width_(width) {}
+  Axes(Range x, Range y, double width, double top = kTop) : x_(x), y_(y), width_(width), top_(top) {}
   [[nodiscard]] double x(double value) const {
     return kLeft + (value - x_.low) / (x_.high - x_.low) * (width_ - kLeft - kRight);
   }
   [[nodiscard]] double y(double value) const {
-    return kHeight - kBottom - (value - y_.low) / (y_.high - y_.low) * (kHeight - kTop - kBottom);
+    return kHeight - kBottom - (value - y_.low) / (y_.high - y_.low) * (kHeight - top_ - kBottom);
   }
+  [[nodiscard]] double top() const { return top_; }
   [[nodiscard]] const Range& x_range() const { return x_; }
   [[nodiscard]] const Range& y_range() const { return y_; }
   [[nodiscard]] double width() const { return width_; }
@@ -51,6 +79,7 @@ class Axes {
  private:
   Range x_, y_;
   double width_;
+  double top_;
 };
 
 std::string head(const ChartOptions& options, double width) {
@@ -104,18 +133,51 @@ std::string path_of(const Series& series, const Axes& axes) {
   return path;
 }
 
-std::string legend(const std::vector<Series>& series) {
-  std::string svg;
-  double x = kLeft;
-  for (std::size_t i = 0; i < series.size(); ++i) {
-    svg += fmt::format(
-        "<line class=\"series s{0}{1}\" x1=\"{2:.0f}\" x2=\"{3:.0f}\" y1=\"32\" y2=\"32\"/>"
-        "<text class=\"tick\" x=\"{4:.0f}\" y=\"36\">{5}</text>\n",
-        i % 6, series[i].dashed ? " dashed" : "", x, x + 20, x + 25, escaped(series[i].name));
-    x += 45 + 6.6 * static_cast<double>(series[i].name.size());
+// The area within a deviation of the line.
+std::string band_of(const Series& series, const Axes& axes) {
+  if (series.deviations.size() != series.points.size()) return "";
+  std::string there;
+  std::string back;
+  for (std::size_t i = 0; i < series.points.size(); ++i) {
+    const auto& [x, y] = series.points[i];
+    const double deviation = series.deviations[i];
+    if (!std::isfinite(x) || !std::isfinite(y) || !std::isfinite(deviation)) return "";
+    there += fmt::format("{}{:.1f} {:.1f}", there.empty() ? "M" : "L", axes.x(x), axes.y(y + deviation));
+    back = fmt::format("L{:.1f} {:.1f}", axes.x(x), axes.y(y - deviation)) + back;
   }
-  return svg;
+  return there + back + "Z";
 }
+
+// Where the entries of a legend stand, line by line.
+struct Legend {
+  std::vector<std::pair<double, double>> places;
+  double lines = 1;
+
+  Legend(const std::vector<Series>& series, double right) {
+    double x = kLeft;
+    for (const Series& line : series) {
+      const double width = 45 + 6.6 * static_cast<double>(line.name.size());
+      if (x > kLeft && x + width > right) {
+        x = kLeft;
+        ++lines;
+      }
+      places.emplace_back(x, 32 + kLegendLine * (lines - 1));
+      x += width;
+    }
+  }
+
+  [[nodiscard]] std::string svg(const std::vector<Series>& series) const {
+    std::string text;
+    for (std::size_t i = 0; i < series.size(); ++i) {
+      const auto [x, y] = places[i];
+      text += fmt::format(
+          "<line class=\"series s{0}{1}\" x1=\"{2:.0f}\" x2=\"{3:.0f}\" y1=\"{6:.0f}\" y2=\"{6:.0f}\"/>"
+          "<text class=\"tick\" x=\"{4:.0f}\" y=\"{7:.0f}\">{5}</text>\n",
+          i % 6, series[i].dashed ? " dashed" : "", x, x + 20, x + 25, escaped(series[i].name), y, y + 4);
+    }
+    return text;
+  }
+};
 
 }  // namespace
 
@@ -142,6 +204,27 @@ std::string escaped(const std::string& text) {
   return safe;
 }
 
+std::string chart_style() { return kStyle; }
+
+std::string light_colours() {
+  std::string text;
+  for (const auto& [name, value] : kColours) text += fmt::format("{}:{}; ", name, value);
+  return text;
+}
+
+std::string standalone(const std::string& svg) {
+  std::string style = kStyle;
+  for (const auto& [name, value] : kColours) {
+    const std::string use = fmt::format("var({})", name);
+    for (std::size_t at = style.find(use); at != std::string::npos; at = style.find(use)) {
+      style.replace(at, use.size(), value);
+    }
+  }
+  const std::size_t after_head = svg.find('>') + 1;
+  return fmt::format("{}\n<style>\n.chart text {{ font-family:sans-serif; }}\n{}</style>{}",
+                     svg.substr(0, after_head), style, svg.substr(after_head));
+}
+
 std::vector<double> round_ticks(double low, double high, int count) {
   const double rough = (high - low) / std::max(count, 1);
   const double magnitude = std::pow(10.0, std::floor(std::log10(rough)));
@@ -163,9 +246,12 @@ std::string line_chart(const std::vector<Series>& series, const ChartOptions& op
   Range x;
   Range y;
   for (const Series& line : series) {
-    for (const auto& [px, py] : line.points) {
+    for (std::size_t i = 0; i < line.points.size(); ++i) {
+      const auto& [px, py] = line.points[i];
+      const double deviation = i < line.deviations.size() ? line.deviations[i] : 0;
       x.include(px);
-      y.include(py);
+      y.include(py - deviation);
+      y.include(py + deviation);
     }
   }
   if (options.y_min) y.low = *options.y_min;
@@ -174,32 +260,39 @@ std::string line_chart(const std::vector<Series>& series, const ChartOptions& op
   y.make_usable();
   if (!options.y_min) y.low -= 0.04 * (y.high - y.low);
   if (!options.y_max) y.high += 0.04 * (y.high - y.low);
-  const Axes axes(x, y, kWidth);
+  // What the marks are is told in the same place, to the right.
+  const bool marked = !options.marks.empty() && !options.mark_label.empty();
+  const double mark_width = marked ? 30 + 6.6 * static_cast<double>(options.mark_label.size()) : 0;
+  const Legend legend(series, kWidth - kRight - mark_width);
+  const Axes axes(x, y, kWidth, kTop + kLegendLine * (legend.lines - 1));
 
   std::string svg =
       head(options, kWidth) + y_grid(axes) + x_ticks(axes, options.whole_x) + labels(options, kWidth);
   for (const double mark : options.marks) {
     if (mark < x.low || mark > x.high) continue;
     svg += fmt::format("<line class=\"mark\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1:.1f}\" y2=\"{2:.1f}\"/>\n",
-                       axes.x(mark), kTop, kHeight - kBottom);
+                       axes.x(mark), axes.top(), kHeight - kBottom);
   }
-  if (!options.marks.empty() && !options.mark_label.empty()) {
+  if (marked) {
     svg += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"36\" text-anchor=\"end\">{}</text>\n",
                        kWidth - kRight, escaped("¦ " + options.mark_label));
   }
   for (std::size_t i = 0; i < series.size(); ++i) {
+    if (const std::string band = band_of(series[i], axes); !band.empty()) {
+      svg += fmt::format("<path class=\"band f{}\" d=\"{}\"/>\n", i % 6, band);
+    }
     svg += fmt::format("<path class=\"series s{}{}\" d=\"{}\"/>\n", i % 6, series[i].dashed ? " dashed" : "",
                        path_of(series[i], axes));
     if (!series[i].dots) continue;
     for (const auto& [px, py] : series[i].points) {
       if (!std::isfinite(py)) continue;
       svg += fmt::format(
-          "<circle class=\"dot s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>{}: {:g}, {:g}</title>"
+          "<circle class=\"f{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>{}: {:g}, {:g}</title>"
           "</circle>\n",
           i % 6, axes.x(px), axes.y(py), escaped(series[i].name), px, py);
     }
   }
-  return svg + legend(series) + "</svg>\n";
+  return svg + legend.svg(series) + "</svg>\n";
 }
 
 std::string width_chart(const std::vector<WidthBar>& bars, const ChartOptions& options) {

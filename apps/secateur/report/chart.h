@@ -14,13 +14,14 @@ struct Series {
   std::string name;
   std::vector<std::pair<double, double>> points;  // ascending x; NaN breaks the line
   bool dashed = false;
-  bool dots = false;  // a mark at every point
+  bool dots = false;                    // a mark at every point
+  std::vector<double> deviations = {};  // one a point: a band around the line; or none
 };
 
 struct ChartOptions {
   std::string title;
-  std::string x_label;
-  std::string y_label;
+  std::string x_label = "";
+  std::string y_label = "";
   std::optional<double> y_min = {};
   std::optional<double> y_max = {};
   std::vector<double> marks = {};  // vertical lines, e.g. where a round of pruning removed channels
@@ -39,6 +40,12 @@ struct WidthBar {
 };
 // Pairs of bars, one a layer: the outline is what there was, the fill what is left.
 [[nodiscard]] std::string width_chart(const std::vector<WidthBar>& bars, const ChartOptions& options);
+
+// The rules that charts in a page need, and the page's variables for them in light: "--ink:#1f2933; ...".
+[[nodiscard]] std::string chart_style();
+[[nodiscard]] std::string light_colours();
+// A chart as a file of its own, in light colours.
+[[nodiscard]] std::string standalone(const std::string& svg);
 
 // Text with &, <, > and quotes made safe for HTML and SVG.
 [[nodiscard]] std::string escaped(const std::string& text);

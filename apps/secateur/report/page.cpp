@@ -8,8 +8,6 @@ namespace secateur::report {
 namespace {
 
 constexpr const char* kStyle = R"css(
-:root { --ink:#1f2933; --soft:#52606d; --grid:#e4e7eb; --paper:#ffffff; --card:#f7f9fa;
-  --series-0:#2f6f4f; --series-1:#c05621; --series-2:#2b6cb0; --series-3:#805ad5; --series-4:#b7791f; --series-5:#718096; }
 @media (prefers-color-scheme: dark) { :root { --ink:#e6edf3; --soft:#9fb0c0; --grid:#2d3a46; --paper:#10161c;
   --card:#18212a; --series-0:#6fcf97; --series-1:#f6ad55; --series-2:#63b3ed; --series-3:#b794f4; --series-4:#ecc94b; --series-5:#a0aec0; } }
 * { box-sizing:border-box; }
@@ -24,18 +22,14 @@ h1 { font-size:30px; margin:0; letter-spacing:-.01em; } h2 { font-size:20px; mar
 .charts { display:grid; grid-template-columns:repeat(auto-fit,minmax(min(100%,560px),1fr)); gap:18px; }
 .charts figure { margin:0; background:var(--card); border-radius:10px; padding:12px; overflow-x:auto; }
 .chart { width:100%; height:auto; display:block; }
-.chart text { font-family:inherit; fill:var(--ink); } .chart .title { font-size:14px; font-weight:600; }
-.chart .tick { font-size:11px; fill:var(--soft); } .chart .label { font-size:12px; fill:var(--soft); }
-.chart .grid { stroke:var(--grid); stroke-width:1; } .chart .mark { stroke:var(--soft); stroke-width:1; stroke-dasharray:2 4; }
-.chart .series { fill:none; stroke-width:2; stroke-linejoin:round; } .chart .dashed { stroke-dasharray:6 4; }
-.s0{stroke:var(--series-0)} .s1{stroke:var(--series-1)} .s2{stroke:var(--series-2)} .s3{stroke:var(--series-3)} .s4{stroke:var(--series-4)} .s5{stroke:var(--series-5)}
-.dot.s0{fill:var(--series-0)} .dot.s1{fill:var(--series-1)} .dot.s2{fill:var(--series-2)} .dot.s3{fill:var(--series-3)} .dot.s4{fill:var(--series-4)} .dot.s5{fill:var(--series-5)}
-.chart .before { fill:none; stroke:var(--soft); stroke-width:1; } .chart .after { fill:var(--series-0); }
+.chart text { font-family:inherit; }
 .scroll { overflow-x:auto; } table { border-collapse:collapse; font-variant-numeric:tabular-nums; }
 th,td { padding:6px 14px; border-bottom:1px solid var(--grid); text-align:right; } th:first-child,td:first-child { text-align:left; }
 th { color:var(--soft); font-weight:600; } details { margin:14px 0; } summary { cursor:pointer; font-weight:600; }
 pre { background:var(--card); border-radius:10px; padding:14px; overflow-x:auto; font-size:13px; }
 )css";
+
+std::string style() { return fmt::format(":root {{ {}}}\n{}{}", light_colours(), kStyle, chart_style()); }
 
 }  // namespace
 
@@ -82,7 +76,7 @@ std::string Page::html() const {
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{0}</title>\n"
       "<style>{1}</style>\n</head>\n<body>\n<h1>{0}</h1>\n<p "
       "class=\"subtitle\">{2}</p>\n{3}</body>\n</html>\n",
-      escaped(title_), kStyle, escaped(subtitle_), body_);
+      escaped(title_), style(), escaped(subtitle_), body_);
 }
 
 }  // namespace secateur::report
