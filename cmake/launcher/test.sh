@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# ./secateur test: builds, runs every test, checks formatting, runs clang-tidy, and adds it all up.
+# ./secateur test: builds, runs every test, checks formatting and the reference, runs clang-tidy, and adds it all up.
 #
 # Each part writes its counts into build/test-report/NN-name.json (by summarise.py, which prints the table at the end),
 # so that a part that fails keeps none of the later ones from being run and counted.
@@ -8,13 +8,13 @@ test_usage() {
   cat <<'TEXT'
 ./secateur test [--quick] [--only PATTERN] [--no-cuda] [--preset PRESET]
 
-  --quick           unit and kernel tests of the cpu build, and the formatting; nothing else
+  --quick           unit and kernel tests of the cpu build, the formatting and the reference; nothing else
   --only PATTERN    only tests whose name contains PATTERN (GoogleTest's wildcards * and ? may be used); nothing else
   --no-cuda         leave out the build with CUDA and its tests
   --preset PRESET   build and run every test of one preset (asan, say); nothing else
 
 Without options: the cpu build with its unit, kernel and integration tests, the cuda build with the tests that differ
-there (they say SKIPPED where there is no GPU), clang-format, clang-tidy. The exit code is 0 only if nothing failed.
+there (they say SKIPPED where there is no GPU), clang-format, Doxygen, clang-tidy. The exit code is 0 only if nothing failed.
 TEXT
 }
 
@@ -64,6 +64,7 @@ run_tests() {
   if [[ -z $only && -z $preset ]]; then
     if [[ $quick == no && $cuda == yes ]]; then cuda_parts; fi
     format_part
+    reference_part
     if [[ $quick == no ]]; then tidy_part; fi
   fi
 
@@ -167,6 +168,18 @@ format_part() {
     sed -n 's/^\([^:]*\):[0-9]*:[0-9]*: error: code should be.*/\1/p' "$log" | sort | uniq -c | head -n 40 >&2
     say "(lines that clang-format would change, by file; clang-format -i FILE does it)"
     record formatting rest "$((SECONDS - started))" 0 1 0 "clang-format -i would change files"
+  fi
+}
+
+# Public headers whose comments contradict what they describe: parameters that are not there, broken markup.
+reference_part() {
+  local started=$SECONDS log="$REPORT/reference.log"
+  heading "== reference of the public headers"
+  if (cd "$ROOT" && doxygen docs/Doxyfile) >"$log" 2>&1; then
+    record reference rest "$((SECONDS - started))" 1 0 0
+  else
+    head -n 40 "$log" >&2
+    record reference rest "$((SECONDS - started))" 0 1 0 "doxygen docs/Doxyfile gives warnings"
   fi
 }
 
