@@ -50,7 +50,7 @@ class Process {
     running_ = false;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
-  void kill_it() const { ::kill(id_, SIGKILL); }
+  void send(int signal) const { ::kill(id_, signal); }
   [[nodiscard]] bool has_ended() {
     if (!running_) return true;
     int status = 0;
@@ -84,8 +84,9 @@ class Resume : public ::testing::Test {
     ASSERT_EQ(process.wait(), 0) << output();
   }
 
-  // Starts the run and kills it once its checkpoint was written `times` times (each is a new file).
-  void run_until_checkpoint(const std::string& arguments, const fs::path& checkpoint, int times) const {
+  // Starts the run and sends it a signal once its checkpoint was written `times` times (each is a new file).
+  // Returns the exit code; -1 where the signal killed it.
+  int stop(int signal, const std::string& arguments, const fs::path& checkpoint, int times) const {
     Process process(arguments, log());
     ino_t seen = 0;
     timespec written{};
@@ -101,9 +102,12 @@ class Resume : public ::testing::Test {
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
-    ASSERT_FALSE(process.has_ended()) << "the run ended before it could be killed\n" << output();
-    process.kill_it();
-    static_cast<void>(process.wait());
+    EXPECT_FALSE(process.has_ended()) << "the run ended before it could be stopped\n" << output();
+    process.send(signal);
+    return process.wait();
+  }
+  void run_until_checkpoint(const std::string& arguments, const fs::path& checkpoint, int times) const {
+    EXPECT_EQ(stop(SIGKILL, arguments, checkpoint, times), -1);
   }
 
   // Everything of the network and the trainer that a checkpoint holds.
@@ -142,6 +146,17 @@ TEST_F(Resume, TrainingGoesOnAsIfNothingHadHappened) {
   for (const auto& file : fs::directory_iterator(path("killed"))) {
     EXPECT_NE(file.path().extension(), ".tmp") << "a half-written file was left";
   }
+}
+
+// Ctrl-C: the step ends, the run is saved in the middle of its epoch, and it says how to go on.
+TEST_F(Resume, AnInterruptedRunSaysHowToGoOn) {
+  run(kTraining + "--epochs 4 --out " + path("whole"));
+  EXPECT_EQ(stop(SIGINT, kTraining + "--epochs 4 --out " + path("stopped"), path("stopped/last.h5"), 1), 130);
+  EXPECT_NE(output().find("--resume"), std::string::npos) << output();
+  EXPECT_NE(output().find(path("stopped")), std::string::npos) << output();
+  EXPECT_FALSE(fs::exists(path("stopped/model.h5")));
+  run("train --resume --out " + path("stopped"));
+  expect_same_state("whole", "stopped");
 }
 
 TEST_F(Resume, PruningGoesOnInTheMiddleOfARound) {
