@@ -1,3 +1,7 @@
+
+#include <chrono>
+#include <thread>
+
 #include "secateur/data/packed.h"
 
 #include <algorithm>
@@ -88,6 +92,15 @@ TEST_F(Packed, GoesOnWhereItWasStopped) {
   // Other options begin anew.
   (void)error_of([&] { (void)pack_images(sets(), file(), {}, stopping); });
   EXPECT_EQ(pack_images(sets(), file(), {.quality = 80}).resumed, 0);
+}
+
+TEST_F(Packed, EqualImagesMakeEqualBytes) {
+  (void)pack_images(sets(), file(), {});
+  const std::vector<std::byte> first = read_file(file());
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // no time of day, in seconds, is in it
+  std::filesystem::remove(file());
+  (void)pack_images(sets(), file(), {});
+  EXPECT_EQ(read_file(file()), first);
 }
 
 TEST_F(Packed, LeavesOutBrokenImages) {

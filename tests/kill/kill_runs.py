@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Kills runs of the program with SIGKILL at random moments, goes on with --resume, and compares the end with an
-undisturbed run: model.h5 must be the same file, byte for byte.
+undisturbed run: model.h5, or the packed file, must be the same file, byte for byte.
 
 usage: kill_runs.py PROGRAM [--kills N] [--seed K] [--folder DIR] [--log FILE] [--scenario NAME]
 
 Scenarios: train; prune (training and fine-tuning in rounds); fallback (every removal falls back, is rolled back and
-softened). Every second kill is aimed at a checkpoint that is being written (its temporary file is there), the others
+softened); pack (a folder of images packed into one file; goes on by the same command). Every second kill is aimed at a file that is being written (its temporary file is there), the others
 at any moment from the start of the process to its end. A run is killed and resumed until it ends by itself.
 Exit code 0 only if every run ended with the bytes of the undisturbed one and no resume was refused.
 """
@@ -35,31 +35,37 @@ def digest(path):
 class Scenario:
     """A command, the folder that it always runs in (its name is part of the stored recipe), and its right end."""
 
-    def __init__(self, program, name, command, folder):
+    def __init__(self, program, name, command, folder, result="model.h5"):
         self.program, self.name, self.command, self.folder = program, name, command, folder
+        self.result = folder / result
+        self.trains = result == "model.h5"
         self.output = folder.parent / f"{name}.txt"
         self.reset()
         started = time.monotonic()
         self.start().wait()
         self.seconds = time.monotonic() - started
-        if not (folder / "model.h5").exists():
+        if not self.result.exists():
             sys.exit(f"{name}: the undisturbed run failed:\n{self.output.read_text()}")
-        self.expected = digest(folder / "model.h5")
-        log = (folder / "run.jsonl").read_text()
+        self.expected = digest(self.result)
+        log = (folder / "run.jsonl").read_text() if self.trains else ""
         self.events = sorted({json.loads(line)["event"] for line in log.splitlines()})
 
     def reset(self):
         shutil.rmtree(self.folder, ignore_errors=True)
+        if not self.trains:
+            self.folder.mkdir()
+
+    def arguments(self):
+        if not self.trains:
+            return [*self.command, str(self.result)]
+        resume = (self.folder / "last.h5").exists()
+        return [*([self.command[0], "--resume"] if resume else self.command), "--out", str(self.folder)]
 
     def start(self):
-        word = self.command[0]
-        resume = (self.folder / "last.h5").exists()
-        arguments = [word, "--resume"] if resume else self.command
         with open(self.output, "w") as output:
-            return subprocess.Popen([self.program, *arguments, "--out", str(self.folder)], stdout=output,
-                                    stderr=subprocess.STDOUT)
+            return subprocess.Popen([self.program, *self.arguments()], stdout=output, stderr=subprocess.STDOUT)
 
-    def writing_checkpoint(self):
+    def writing(self):
         return any(name.endswith(".tmp") for name in os.listdir(self.folder)) if self.folder.exists() else False
 
     def kill_once(self, rng, aimed):
@@ -70,7 +76,7 @@ class Scenario:
         deadline = time.monotonic() + rng.uniform(0, most)
         while process.poll() is None:
             late = time.monotonic() >= deadline
-            if late and (not aimed or self.writing_checkpoint()):
+            if late and (not aimed or self.writing()):
                 process.send_signal(signal.SIGKILL)
                 process.wait()
                 return process.returncode == -signal.SIGKILL
@@ -85,6 +91,17 @@ class Scenario:
             raise RuntimeError(f"{self.name}: the run failed:\n{self.output.read_text()}")
 
 
+def make_images(root, count=150, side=64):
+    """A folder of images in two classes, as binary PPM."""
+    rng = random.Random(7)
+    for part in ("train", "val"):
+        for name in ("ape", "bee"):
+            (root / part / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.randbytes(3 * side * side)
+                (root / part / name / f"{i}.ppm").write_bytes(f"P6\n{side} {side}\n255\n".encode() + pixels)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
@@ -92,7 +109,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=pathlib.Path, required=True)
     parser.add_argument("--log", type=pathlib.Path)
-    parser.add_argument("--scenario", choices=["train", "prune", "fallback"])
+    parser.add_argument("--scenario", choices=["train", "prune", "fallback", "pack"])
     options = parser.parse_args()
     folder = options.folder.resolve()
     shutil.rmtree(folder, ignore_errors=True)
@@ -103,17 +120,23 @@ def main():
         print(text, flush=True)
         lines.append(text)
 
-    base = Scenario(options.program, "base", TRAIN, folder / "base")
     weights = ["--weights", str(folder / "base/model.h5")]
-    scenarios = {"train": TRAIN, "prune": PRUNE + weights, "fallback": FALLBACK + weights}
+    images = folder / "images"
+    pack = ["data", "pack", "--data", "imagefolder", "--data-dir", str(images), "--size", "48"]
+    scenarios = {"train": TRAIN, "prune": PRUNE + weights, "fallback": FALLBACK + weights, "pack": pack}
     if options.scenario:
         scenarios = {options.scenario: scenarios[options.scenario]}
+    if {"prune", "fallback"} & set(scenarios):
+        Scenario(options.program, "base", TRAIN, folder / "base")
+    if "pack" in scenarios:
+        make_images(images)
     say(subprocess.run([options.program, "version"], capture_output=True, text=True).stdout.strip())
     failures = 0
     for name, command in scenarios.items():
-        scenario = Scenario(options.program, name, command, folder / name)
-        say(f"{name}: undisturbed {scenario.seconds:.1f} s, model.h5 {scenario.expected[:16]}, "
-            f"events {', '.join(scenario.events)}")
+        scenario = Scenario(options.program, name, command, folder / name,
+                            "images.h5" if name == "pack" else "model.h5")
+        say(f"{name}: undisturbed {scenario.seconds:.1f} s, {scenario.result.name} {scenario.expected[:16]}"
+            + (f", events {', '.join(scenario.events)}" if scenario.events else ""))
         if name == "fallback" and not {"fallback_start", "rollback"} <= set(scenario.events):
             say("fallback: FAILED: the undisturbed run never fell back")
             failures += 1
@@ -137,14 +160,14 @@ def main():
                 continue
             runs += 1
             leftovers = [path.name for path in scenario.folder.iterdir() if path.suffix == ".tmp"]
-            if digest(scenario.folder / "model.h5") != scenario.expected:
+            if digest(scenario.result) != scenario.expected:
                 failures += 1
                 say(f"{name}: FAILED: run {runs} ended with other bytes (after {kills} kills)")
                 shutil.copytree(scenario.folder, folder / f"{name}-differs-{runs}")
             elif kills == options.kills and leftovers:
                 say(f"{name}: left behind by killed processes: {', '.join(leftovers)}")
             scenario.reset()
-        say(f"{name}: {kills} kills ({aimed_kills} while a checkpoint was written), {runs} runs ended, "
+        say(f"{name}: {kills} kills ({aimed_kills} while a file was written), {runs} runs ended, "
             f"{'same bytes each time' if failures == 0 else f'{failures} FAILURES'}, "
             f"{time.monotonic() - started:.0f} s")
     if options.log:
