@@ -1,11 +1,9 @@
-
-#include <chrono>
-#include <thread>
-
 #include "secateur/data/packed.h"
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 #include "data_fixtures.h"
 #include "image_fixtures.h"

@@ -25,7 +25,7 @@ import time
 DATA = "--data synthetic --synthetic-train 160 --synthetic-test 40 --batch 32 --threads 1".split()
 TRAIN = "train --model resnet8 --validation 40 --learning-rate 0.05 --epochs 4".split() + DATA
 PRUNE = ("prune --rounds 3 --round-to 1 --train-epochs 1 --finetune-epochs 1 --sample-images 32 --rate 0.2".split() + DATA)
-FALLBACK = PRUNE + "--tau 0 --fallback-epochs 2 --max-halvings 2 --fallback yes --learning-rate 0.5".split()
+FALLBACK = PRUNE + "--tau 0 --fallback-epochs 2 --max-halvings 2 --fallback yes --set prune.learning-rate=0.5".split()
 
 
 def digest(path):
