@@ -18,12 +18,13 @@ class Words {
   // Takes what to run once the whole command line was parsed.
   using Choose = std::function<void(std::function<int()>)>;
 
+  Words(const Words&) = delete;
+  Words& operator=(const Words&) = delete;
+
  protected:
   // `options` must outlive this object.
   Words(RunOptions& options, Choose choose);
   ~Words() = default;
-  Words(const Words&) = delete;
-  Words& operator=(const Words&) = delete;
 
   // Chooses `action` where the command stands on the command line.
   void run(CLI::App& command, std::function<int()> action);

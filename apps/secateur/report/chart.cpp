@@ -135,17 +135,19 @@ std::string path_of(const Series& series, const Axes& axes) {
 
 // The area within a deviation of the line.
 std::string band_of(const Series& series, const Axes& axes) {
-  if (series.deviations.size() != series.points.size()) return "";
-  std::string there;
-  std::string back;
-  for (std::size_t i = 0; i < series.points.size(); ++i) {
-    const auto& [x, y] = series.points[i];
-    const double deviation = series.deviations[i];
+  if (series.deviations.empty() || series.deviations.size() != series.points.size()) return "";
+  const std::size_t count = series.points.size();
+  std::string path;
+  for (std::size_t i = 0; i < 2 * count; ++i) {  // along the upper border, and back along the lower one
+    const bool upper = i < count;
+    const std::size_t point = upper ? i : 2 * count - 1 - i;
+    const auto& [x, y] = series.points[point];
+    const double deviation = series.deviations[point];
     if (!std::isfinite(x) || !std::isfinite(y) || !std::isfinite(deviation)) return "";
-    there += fmt::format("{}{:.1f} {:.1f}", there.empty() ? "M" : "L", axes.x(x), axes.y(y + deviation));
-    back = fmt::format("L{:.1f} {:.1f}", axes.x(x), axes.y(y - deviation)) + back;
+    path += fmt::format("{}{:.1f} {:.1f}", i == 0 ? "M" : "L", axes.x(x),
+                        axes.y(upper ? y + deviation : y - deviation));
   }
-  return there + back + "Z";
+  return path + "Z";
 }
 
 // Where the entries of a legend stand, line by line.

@@ -20,9 +20,12 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::int64_t width = whole.width();
     if (height < 1 || width < 1 || height > data::kMaxImagePixels / width) fuzz::broken("sizes are bounded");
     if (height > kMostPixels / width) return;
-    const data::Region region{static_cast<double>(height / 3), static_cast<double>(width / 3),
-                              static_cast<double>(std::max<std::int64_t>(height / 2, 1)),
-                              static_cast<double>(std::max<std::int64_t>(width / 2, 1))};
+    const std::int64_t top = height / 3;
+    const std::int64_t left = width / 3;
+    const std::int64_t rows = std::max<std::int64_t>(height / 2, 1);
+    const std::int64_t columns = std::max<std::int64_t>(width / 2, 1);
+    const data::Region region{static_cast<double>(top), static_cast<double>(left), static_cast<double>(rows),
+                              static_cast<double>(columns)};
     // What fails in one way may pass in another, which reads less of the file.
     static_cast<void>(fuzz::message_of([&] {
       const data::RgbxImage image = whole.decode();
