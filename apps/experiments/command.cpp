@@ -118,9 +118,12 @@ int run_experiment(RunOptions& options, const OptionFlags& flags, const Experime
   experiments::Findings findings;
   try {
     if (experiment.study) {
+      require(arguments.only.empty(),
+              "{} is a study of one network: it has no runs for --only to choose from", experiment.name);
       findings = experiment.study({lab, options, scale, seeds});
     } else {
-      outcomes = lab.run(experiment.points(options, scale), seeds);
+      outcomes =
+          lab.run(experiments::select_points(experiment.points(options, scale), arguments.only), seeds);
       findings = experiment.findings(outcomes);
     }
   } catch (const Interrupted& stopped) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "secateur/option_flags.h"
 #include "secateur/run_options.h"
@@ -13,7 +14,8 @@ struct ExperimentArguments {
   std::string name;  // empty: lists the experiments
   bool smoke = false;
   bool quick = false;
-  std::int64_t seeds = 0;  // 0: three at full size, else one
+  std::int64_t seeds = 0;         // 0: three at full size, else one
+  std::vector<std::string> only;  // globs of points' names; empty: every point
 };
 
 // Fills in what the size calls for where neither recipe nor flag says otherwise. Throws Error for an unknown

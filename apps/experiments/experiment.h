@@ -58,4 +58,9 @@ struct Experiment {
 // Throws Error that names the nearest.
 [[nodiscard]] const Experiment& find_experiment(std::string_view name);
 
+// The points whose names one of the globs (* and ?) matches, with those whose widths they take; all of them
+// where there are no globs. Throws Error that lists the names for a glob that matches none.
+[[nodiscard]] std::vector<Point> select_points(const std::vector<Point>& points,
+                                               const std::vector<std::string>& globs);
+
 }  // namespace secateur::experiments

@@ -232,6 +232,7 @@ class CommandLine {
     command.add_flag("--smoke", experiment_.smoke, "Every step in seconds; the figures mean nothing");
     command.add_flag("--quick", experiment_.quick, "A small network, minutes on two cores");
     command.add_option("--seeds", experiment_.seeds, "Runs of each point [3 at full size, else 1]");
+    command.add_option("--only", experiment_.only, "Only the runs whose names match (* and ?)");
     command.callback([this, &flags] {
       action_ = [this, &flags] {
         flags.apply();

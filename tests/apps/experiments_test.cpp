@@ -94,6 +94,27 @@ TEST(Experiments, NamesAreKnownAndTheNearestIsNamed) {
   }
 }
 
+TEST(Experiments, ChosenRunsBringThoseWhoseWidthsTheyTake) {
+  const std::vector<Point> points{
+      {"unified", {}}, {"L1, uniform", {}}, {"small, from scratch", {}, "unified"}};
+  const auto names = [&](const std::vector<std::string>& globs) {
+    std::vector<std::string> result;
+    for (const Point& point : select_points(points, globs)) result.push_back(point.name);
+    return result;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(names({}).size(), points.size());
+  EXPECT_EQ(names({"L1*"}), Names{"L1, uniform"});
+  EXPECT_EQ(names({"*scratch", "L?, *"}), (Names{"unified", "L1, uniform", "small, from scratch"}));
+  try {
+    (void)names({"L1*", "L2*"});
+    FAIL() << "a glob without a run was accepted";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("'L2*' matches no run"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("L1, uniform"), std::string::npos) << error.what();
+  }
+}
+
 // Table 3: both budgets of ResNet-50, with and without the trunks; the paper's figures stand beside its own
 // network alone.
 TEST(Experiments, Table3IsResNet50AtTheTwoBudgets) {
