@@ -91,6 +91,14 @@ std::vector<std::string> cautions(const std::vector<std::vector<RunHistory>>& ar
     notes.push_back(
         fmt::format("a baseline is at {:.2f} %, below 80 %: this is no result on accuracy", 100 * baseline));
   }
+  const auto steered_by_test = [](const RunHistory& run) {
+    const auto fact = run.facts.find("steered_by");
+    return fact != run.facts.end() && fact->second == "test";
+  };
+  if (std::ranges::any_of(arms,
+                          [&](const auto& runs) { return std::ranges::any_of(runs, steered_by_test); })) {
+    notes.emplace_back("steered by the test images, as the paper apparently is: no independent measurement");
+  }
   if (accuracies.empty()) return notes;
   if (std::ranges::any_of(accuracies, [](const Spread& s) { return s.count < 2; })) {
     notes.emplace_back("one seed: differences between rows have no known deviation");

@@ -20,6 +20,7 @@ using app::RunOptions;
 
 std::string toml_of(RunOptions options, bool with_pruning) {
   options.run.out.clear();
+  if (!with_pruning) options.data.steer_by = {};  // a base is trained without it
   OptionList list = with_pruning
                         ? OptionList(options.run, options.model, options.data, options.train, options.prune)
                         : OptionList(options.run, options.model, options.data, options.train);

@@ -22,7 +22,6 @@ int run_train(const RunOptions& options, const std::string& toml, const RunFolde
 struct PruneArguments {
   std::filesystem::path weights;  // the base; empty with resume
   bool resume = false;
-  bool steer_by_seen = false;  // allow steering by images that the base was trained on
 };
 // Settles what follows from other options, so that the stored recipe says all of it.
 void complete_prune_options(RunOptions& options, const OptionFlags& flags);

@@ -111,8 +111,6 @@ class CommandLine {
     command.add_option("--weights", prune_.weights, "The trained network to prune")->type_name("FILE");
     command.add_flag("--dry-run", dry_run_, "Print the first round's plan and stop");
     command.add_flag("--resume", prune_.resume, "Go on from the last checkpoint in --out");
-    command.add_flag("--steer-by-seen", prune_.steer_by_seen,
-                     "Allow steering by images that the base was trained on; the report says so");
     command.callback([this, &flags] {
       action_ = [this, &flags] {
         flags.apply();

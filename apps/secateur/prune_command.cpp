@@ -26,6 +26,37 @@
 namespace secateur::app {
 namespace {
 
+// The split that the run keeps to: that of the base, unless the base left no images to steer by and images
+// that it has seen are to serve.
+std::optional<data::TrainValidationSplit> kept_split(const LoadedModel& base, const std::string& file,
+                                                     SteerBy steer_by) {
+  std::optional<data::TrainValidationSplit> split = base.split();
+  require(
+      split.has_value() || steer_by != SteerBy::validation,
+      "'{}' does not say which images it was trained on, and pruning may not be steered by images that the "
+      "base has seen; --steer-by seen allows it, and the report says so",
+      file);
+  if (steer_by == SteerBy::seen && split && split->validation_indices().empty()) return std::nullopt;
+  return split;
+}
+
+std::string steering_text(const DataOptions& options, const data::ImageSet& images) {
+  switch (options.steer_by) {
+    case SteerBy::validation:
+      return fmt::format("steered by {} validation images that the base was not trained on",
+                         grouped(images.size()));
+    case SteerBy::seen:
+      return fmt::format("steered by {} images that the base may have been trained on (--steer-by seen)",
+                         grouped(images.size()));
+    case SteerBy::test:
+      return fmt::format(
+          "steered by the {} test images (--steer-by test): the accuracy below is no independent "
+          "measurement",
+          grouped(images.size()));
+  }
+  fail("no such way to steer");
+}
+
 // One pruning run: everything that a checkpoint restores, and the data.
 class PruneRun {
  public:
@@ -38,9 +69,10 @@ class PruneRun {
         session_(options.run),
         loaded_(load_model(arguments.resume ? folder.checkpoint() : arguments.weights, session_)),
         base_(Graph::load(StateReader(loaded_.tree).scope(arguments.resume ? "base_graph" : "model/graph"))),
-        data_(open_data(options, loaded_.split())),
+        data_(open_data(options, kept_split(loaded_, arguments.weights.string(), options.data.steer_by))),
         training_source_(data_.training_source(options, session_.stream())),
-        steering_source_(data_.validation_source()),
+        steering_set_(data_.steering_set(options.data.steer_by)),
+        steering_source_(data_.evaluation_source(steering_set_)),
         sample_source_(data_.sample_source(options_.run.seed)),
         trainer_(loaded_.model, session_.arena(), session_.stream(), *training_source_,
                  trainer_options(options, session_.precision())),
@@ -67,11 +99,6 @@ class PruneRun {
       backend_.set_learning_rate_factor(nan_guard_.learning_rate_factor());
       return;
     }
-    require(loaded_.split().has_value() || arguments.steer_by_seen,
-            "'{}' does not say which images it was trained on, and pruning may not be steered by images that "
-            "the base "
-            "has seen; --steer-by-seen allows it, and the report says so",
-            arguments.weights.string());
     // A base's counters go on, so that no epoch's augmentation is drawn twice.
     if (reader.contains("trainer")) trainer_.restore(reader.scope("trainer"));
   }
@@ -128,22 +155,23 @@ class PruneRun {
   void announce(bool resumed) {
     const NetworkCost cost = backend_.cost();
     const NetworkCost base = backend_.base_cost();
-    log_.write(resumed ? "resume" : "start", {{"command", std::string("prune")},
-                                              {"model", loaded_.text("model_name")},
-                                              {"data", data_.training.name()},
-                                              {"training_images", data_.training.size()},
-                                              {"validation_images", data_.validation->size()},
-                                              {"parameters", base.parameters},
-                                              {"macs", base.macs},
-                                              {"device", session_.device().description()},
-                                              {"threads", static_cast<std::int64_t>(omp_get_max_threads())},
-                                              {"recipe", toml_}});
+    log_.write(resumed ? "resume" : "start",
+               {{"command", std::string("prune")},
+                {"model", loaded_.text("model_name")},
+                {"data", data_.training.name()},
+                {"training_images", data_.training.size()},
+                {"validation_images", data_.validation ? data_.validation->size() : 0},
+                {"steered_by", std::string(option_name(options_.data.steer_by))},
+                {"parameters", base.parameters},
+                {"macs", base.macs},
+                {"device", session_.device().description()},
+                {"threads", static_cast<std::int64_t>(omp_get_max_threads())},
+                {"recipe", toml_}});
     progress_.say(fmt::format("{} on {}: {} parameters, {} multiply-adds; criterion {}, rates by {}",
                               loaded_.text("model_name"), data_.training.name(), grouped(cost.parameters),
                               scaled(static_cast<double>(cost.macs)), options_.prune.criterion,
                               options_.prune.rate_policy));
-    progress_.say(fmt::format("steered by {} validation images that the base was not trained on",
-                              grouped(data_.validation->size())));
+    progress_.say(steering_text(options_.data, steering_set_));
     if (resumed) progress_.say(fmt::format("resuming in round {}", loop_.round()));
   }
 
@@ -192,6 +220,7 @@ class PruneRun {
   Graph base_;
   RunData data_;
   std::unique_ptr<BatchSource> training_source_;
+  const data::ImageSet& steering_set_;
   std::unique_ptr<BatchSource> steering_source_;
   std::unique_ptr<BatchSource> sample_source_;
   Trainer trainer_;

@@ -2,15 +2,32 @@
 // from that one description come its TOML key, its command-line flag, its help text and its checks.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "secateur/io/options.h"
 #include "secateur/prune/prune_options.h"
 #include "secateur/train/lr_schedule.h"
 
+namespace secateur::app {
+
+// Whose accuracy steers a pruning run (controller, fallback). validation: training images that the base was
+// not trained on. seen: images that it was trained on. test: the test images, as the paper apparently does.
+enum class SteerBy : std::uint8_t { validation, seen, test };
+
+}  // namespace secateur::app
+
 namespace secateur {
+
+template <>
+struct EnumNames<app::SteerBy> {
+  static constexpr std::array<std::pair<app::SteerBy, std::string_view>, 3> kTable{
+      {{app::SteerBy::validation, "validation"}, {app::SteerBy::seen, "seen"}, {app::SteerBy::test, "test"}}};
+};
 
 // The keys are the program's, so the description of the engine's pruning options stands with the others.
 template <class Visitor>
@@ -95,7 +112,8 @@ struct DataOptions {
   std::string name = "synthetic";
   std::string directory;           // empty: SECATEUR_DATA
   std::int64_t validation = 5000;  // images taken out of the training set to steer by
-  std::int64_t train_limit = 0;    // use only so many training images, 0 for all
+  SteerBy steer_by = SteerBy::validation;
+  std::int64_t train_limit = 0;  // use only so many training images, 0 for all
   std::int64_t test_limit = 0;
   bool augment = true;
   std::int64_t synthetic_train = 10000;
@@ -153,6 +171,10 @@ void describe(DataOptions& o, Visitor& v) {
     "Where it lies (packed: the file); empty: the environment's SECATEUR_DATA");
   v("data.validation", o.validation, "Training images set aside to steer by, the same share of every class",
     at_least(0));
+  v("data.steer-by", o.steer_by,
+    "Images that steer pruning: set aside, seen by the base in training, or the test images (as in the "
+    "paper); "
+    "the report says so");
   v("data.train-limit", o.train_limit, "Use only so many training images, 0 for all", at_least(0));
   v("data.test-limit", o.test_limit, "Use only so many test images, 0 for all", at_least(0));
   v("data.augment", o.augment,

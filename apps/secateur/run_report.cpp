@@ -146,6 +146,20 @@ void add_rounds(Page& page, const RunHistory& history) {
                  rows);
 }
 
+// Logs that say nothing are of runs before there was a choice.
+std::string steering_note(const RunHistory& history) {
+  const std::string steered_by = fact(history, "steered_by");
+  if (steered_by == "test") {
+    return "Steered by the test images (--steer-by test): the accuracy above is of images that took part in "
+           "the run, and no independent measurement.";
+  }
+  const std::string test = "The test images serve the figures above alone.";
+  if (steered_by == "seen") {
+    return "Steered by images that the unpruned network was trained on (--steer-by seen). " + test;
+  }
+  return "Validation images steer. " + test;
+}
+
 }  // namespace
 
 void write_run_report(const RunFolder& folder) {
@@ -174,7 +188,7 @@ void write_run_report(const RunFolder& folder) {
   std::string facts;
   for (const auto& [key, value] : history.facts) facts += fmt::format("{}: {}\n", key, value);
   page.add_details("Machine and data", facts);
-  page.add_paragraph("Validation images steer; the test images serve the figures above alone.");
+  page.add_paragraph(steering_note(history));
   const std::string html = page.html();
   write_file_atomically(folder.report(), std::as_bytes(std::span(html)));
 }

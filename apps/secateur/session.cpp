@@ -64,6 +64,16 @@ std::unique_ptr<BatchSource> RunData::validation_source() const {
   return evaluation_source(*validation);
 }
 
+const data::ImageSet& RunData::steering_set(SteerBy steer_by) const {
+  if (steer_by == SteerBy::test) return test;
+  require(
+      validation.has_value(),
+      "there are no validation images to steer by: the base was trained on all training images. Train one "
+      "with --validation, or steer by images that it has seen (--steer-by seen) or by the test images "
+      "(--steer-by test)");
+  return *validation;
+}
+
 std::unique_ptr<BatchSource> RunData::test_source() const { return evaluation_source(test); }
 
 std::unique_ptr<BatchSource> RunData::evaluation_source(const data::ImageSet& set) const {

@@ -50,6 +50,8 @@ struct RunData {
   // Training images as they are, in an order that the round shuffles: to draw samples from.
   [[nodiscard]] std::unique_ptr<BatchSource> sample_source(std::uint64_t seed) const;
   [[nodiscard]] std::unique_ptr<BatchSource> validation_source() const;
+  // The images that steer a pruning run: the validation part, or the test part.
+  [[nodiscard]] const data::ImageSet& steering_set(SteerBy steer_by) const;
   [[nodiscard]] std::unique_ptr<BatchSource> test_source() const;
   // Any of the parts or a subset of one, in its order, as evaluations see it.
   [[nodiscard]] std::unique_ptr<BatchSource> evaluation_source(const data::ImageSet& set) const;

@@ -65,6 +65,10 @@ TEST(Findings, WeakBaselinesSingleSeedsAndNoiseAreSaid) {
   EXPECT_TRUE(said({{run_with(0.7, 0.7)}}, "below 80 %"));
   EXPECT_FALSE(said({{run_with(0.9, 0.7)}}, "below 80 %"));
   EXPECT_TRUE(said({{run_with(0.9, 0.9)}}, "one seed"));
+  app::RunHistory peeked = run_with(0.9, 0.9);
+  peeked.facts["steered_by"] = "test";
+  EXPECT_TRUE(said({{run_with(0.9, 0.9)}, {peeked}}, "steered by the test images"));
+  EXPECT_FALSE(said({{run_with(0.9, 0.9)}}, "steered"));
   const std::vector<app::RunHistory> noisy{run_with(0.9, 0.88), run_with(0.9, 0.92)};
   const std::vector<app::RunHistory> near{run_with(0.9, 0.90), run_with(0.9, 0.91)};
   const std::vector<app::RunHistory> far{run_with(0.9, 0.70), run_with(0.9, 0.71)};
@@ -95,8 +99,11 @@ TEST(Experiments, NamesAreKnownAndTheNearestIsNamed) {
 }
 
 TEST(Experiments, ChosenRunsBringThoseWhoseWidthsTheyTake) {
-  const std::vector<Point> points{
-      {"unified", {}}, {"L1, uniform", {}}, {"small, from scratch", {}, "unified"}};
+  std::vector<Point> points(3);
+  points[0].name = "unified";
+  points[1].name = "L1, uniform";
+  points[2].name = "small, from scratch";
+  points[2].widths_of = "unified";
   const auto names = [&](const std::vector<std::string>& globs) {
     std::vector<std::string> result;
     for (const Point& point : select_points(points, globs)) result.push_back(point.name);

@@ -41,10 +41,10 @@ class Program : public ::testing::Test {
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text.str()};
   }
 
-  [[nodiscard]] Outcome train(const std::string& out, const std::string& more = "") const {
+  [[nodiscard]] Outcome train(const std::string& out, const std::string& more = "--validation 100") const {
     return run(
-        "train --model resnet8 --data synthetic --synthetic-train 400 --synthetic-test 100 --validation 100 "
-        "--batch 32 --epochs 1 --learning-rate 0.05 --out " +
+        "train --model resnet8 --data synthetic --synthetic-train 400 --synthetic-test 100 --batch 32 "
+        "--epochs 1 --learning-rate 0.05 --out " +
         path(out) + " " + more);
   }
 
@@ -88,6 +88,37 @@ TEST_F(Program, AnImpossibleBudgetIsRefusedBeforehand) {
       " --data synthetic --synthetic-train 400 --synthetic-test 100 --budget 0.0001 --out " + path("pruned"));
   EXPECT_EQ(refused.code, 1);
   EXPECT_NE(refused.text.find("error:"), std::string::npos) << refused.text;
+}
+
+// A base that was trained on every image leaves none to steer by, until the user says which may serve; the
+// report says it too.
+TEST_F(Program, WhatSteersIsChosenAndSaid) {
+  ASSERT_EQ(train("base", "--validation 0").code, 0);
+  const auto prune = [&](const std::string& more, const std::string& out) {
+    return run("prune --weights " + path("base/model.h5") +
+               " --data synthetic --synthetic-train 400 --synthetic-test 100 --budget 0.7 --rounds 1 "
+               "--train-epochs 0 --finetune-epochs 0 --sample-images 32 --fallback no --out " +
+               path(out) + " " + more);
+  };
+  const auto report = [&](const std::string& out) {
+    std::ifstream file(path(out + "/report.html"));
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+  };
+  const Outcome refused = prune("", "refused");
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_NE(refused.text.find("--steer-by test"), std::string::npos) << refused.text;
+
+  const Outcome seen = prune("--steer-by seen --validation 50", "seen");
+  EXPECT_EQ(seen.code, 0) << seen.text;
+  EXPECT_NE(seen.text.find("steered by 50 images"), std::string::npos) << seen.text;
+  EXPECT_NE(report("seen").find("was trained on (--steer-by seen)"), std::string::npos);
+
+  const Outcome tested = prune("--steer-by test", "tested");
+  EXPECT_EQ(tested.code, 0) << tested.text;
+  EXPECT_NE(tested.text.find("steered by the 100 test images"), std::string::npos) << tested.text;
+  EXPECT_NE(report("tested").find("no independent measurement"), std::string::npos);
 }
 
 TEST_F(Program, ADryRunPrintsThePlanAndLeavesNothing) {
