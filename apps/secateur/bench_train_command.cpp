@@ -16,6 +16,7 @@
 #include "secateur/core/rng.h"
 #include "secateur/data/loader.h"
 #include "secateur/data/prefetch.h"
+#include "secateur/data/resident_loader.h"
 #include "secateur/graph/cost.h"
 #include "secateur/noise.h"
 #include "secateur/text.h"
@@ -43,13 +44,17 @@ data::ImageSet random_images(MapShape shape, std::int64_t classes, std::int64_t 
   return data::ImageSet(std::move(content));
 }
 
-std::unique_ptr<BatchSource> make_source(const Graph& graph, const TrainBenchOptions& bench) {
+std::unique_ptr<BatchSource> make_source(const Graph& graph, const TrainBenchOptions& bench, Stream& stream) {
   const MapShape image = graph.shape(0);
   const std::int64_t classes = graph.shape(graph.output()).channels;
   const std::int64_t count = bench.batch * bench.steps;
   if (bench.input == "fixed") return std::make_unique<NoiseImages>(image, classes, count);
-  return std::make_unique<data::PrefetchingLoader>(
-      std::make_unique<data::Loader>(random_images(image, classes, count), data::training_options(1)));
+  const data::ImageSet images = random_images(image, classes, count);
+  const data::LoaderOptions options = data::training_options(1);
+  if (stream.device().kind() == DeviceKind::cuda) {
+    return std::make_unique<data::ResidentLoader>(images, options, stream);
+  }
+  return std::make_unique<data::PrefetchingLoader>(std::make_unique<data::Loader>(images, options));
 }
 
 // The network in training, block by block.
@@ -57,7 +62,7 @@ class Runs {
  public:
   Runs(Session& session, Model& model, const TrainBenchOptions& bench)
       : session_(session),
-        source_(make_source(model.graph(), bench)),
+        source_(make_source(model.graph(), bench, session.stream())),
         trainer_(model, session.arena(), session.stream(), *source_,
                  {.batch = bench.batch, .precision = session.precision(), .sgd = {0.9, 5e-4, false, true}}),
         on_gpu_(session.device().kind() == DeviceKind::cuda) {
@@ -92,6 +97,7 @@ class Runs {
   }
 
   const Program& program() { return trainer_.program(); }
+  [[nodiscard]] std::int64_t recorded_kernels() const { return trainer_.recorded_kernels(); }
 
  private:
   Session& session_;
@@ -177,6 +183,7 @@ int run_bench_train(const RunOptions& options, const TrainBenchOptions& bench) {
   std::vector<bench::Turn> turns{{"secateur", [&] { return runs.block(); }}};
   if (pytorch) std::ranges::move(pytorch->turns(), std::back_inserter(turns));
   const std::vector<Timing> timings = bench::take_turns(turns, bench.blocks);
+  const std::int64_t recorded_kernels = runs.recorded_kernels();
   const Timing& own = timings.front();
   const StepTimes parts = runs.parts();
   const std::int64_t peak = bench::peak_resident_bytes();
@@ -210,7 +217,10 @@ int run_bench_train(const RunOptions& options, const TrainBenchOptions& bench) {
                    {"forward", parts.forward},
                    {"backward", parts.backward},
                    {"update", parts.update}}},
-                 {"kernels", {{"forward", program.forward_steps()}, {"backward", program.backward_steps()}}},
+                 {"kernels",
+                  {{"forward", program.forward_steps()},
+                   {"backward", program.backward_steps()},
+                   {"recorded", recorded_kernels}}},
                  {"memory",
                   {{"planned_bytes", program.planned_bytes()},
                    {"lower_bound_bytes", program.lower_bound_bytes()},
@@ -241,6 +251,11 @@ int run_bench_train(const RunOptions& options, const TrainBenchOptions& bench) {
   fmt::print("a step: input {}, forward {}, backward {}, update {}; {} kernels forward, {} backward\n",
              part(parts.input), part(parts.forward), part(parts.backward), part(parts.update),
              program.forward_steps(), program.backward_steps());
+  if (recorded_kernels > 0) {
+    fmt::print(
+        "recorded: {} kernels in one graph, from input to update; the parts above were timed without it\n",
+        recorded_kernels);
+  }
   fmt::print("memory: {} planned for a step (no plan needs less than {}), {} of parameters; {} resident\n",
              bytes_text(program.planned_bytes()), bytes_text(program.lower_bound_bytes()),
              bytes_text(model.bytes()), bytes_text(peak));

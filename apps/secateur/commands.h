@@ -15,6 +15,9 @@ namespace secateur::app {
 
 // The trainer's settings for a run.
 [[nodiscard]] TrainerOptions trainer_options(const RunOptions& options, Precision precision);
+// "memory: 1.0 MiB of parameters, 46.8 MiB of activations at batch 64; AMD EPYC", with the peak where the
+// device tells what it has. Throws Error where a step does not fit (Trainer::planned_bytes).
+[[nodiscard]] std::string memory_text(const Model& model, Trainer& trainer);
 
 // Trains in `folder`. `toml` is the merged recipe, stored with the run.
 int run_train(const RunOptions& options, const std::string& toml, const RunFolder& folder, bool resume);

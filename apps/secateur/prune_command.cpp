@@ -172,6 +172,9 @@ class PruneRun {
                               scaled(static_cast<double>(cost.macs)), options_.prune.criterion,
                               options_.prune.rate_policy));
     progress_.say(steering_text(options_.data, steering_set_));
+    if (options_.prune.train_epochs > 0 || options_.prune.finetune_epochs > 0) {
+      progress_.say(memory_text(loaded_.model, trainer_));
+    }
     if (resumed) progress_.say(fmt::format("resuming in round {}", loop_.round()));
   }
 

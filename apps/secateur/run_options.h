@@ -144,6 +144,8 @@ struct TrainOptions {
   double label_smoothing = 0;
   bool drop_last = false;
   std::int64_t checkpoint_every = 1;  // epochs
+  bool record = true;                 // a step once, where the device can; then it is replayed
+  std::int64_t read_every = 50;       // recorded steps between two looks at the loss
   std::string on_nan = "stop";        // stop | rollback: to the last checkpoint, with half the learning rate
 };
 
@@ -213,6 +215,9 @@ void describe(TrainOptions& o, Visitor& v) {
   v("train.label-smoothing", o.label_smoothing, "Label smoothing", at_least(0), below(1));
   v("train.drop-last", o.drop_last, "Leave out the last, smaller batch of an epoch");
   v("train.checkpoint-every", o.checkpoint_every, "Epochs between checkpoints", at_least(1));
+  v("train.record", o.record,
+    "On a GPU, record a step as one CUDA graph and replay it; no: look at each step, to find errors");
+  v("train.read-every", o.read_every, "Recorded steps between two looks at loss and counts", at_least(1));
   v("train.on-nan", o.on_nan,
     "Loss or weights not finite: stop, or go back to the last checkpoint with half the learning rate",
     one_of({"stop", "rollback"}));

@@ -27,7 +27,19 @@ TrainerOptions trainer_options(const RunOptions& options, Precision precision) {
   result.label_smoothing = t.label_smoothing;
   result.drop_last = t.drop_last;
   result.seed = options.run.seed;
+  result.record = t.record;
+  result.read_every = t.read_every;
   return result;
+}
+
+std::string memory_text(const Model& model, Trainer& trainer) {
+  std::string text =
+      fmt::format("memory: {} of parameters, {} of activations at batch {}", bytes_text(model.bytes()),
+                  bytes_text(trainer.planned_bytes()), trainer.options().batch);
+  if (const auto free = model.device().free_bytes()) {
+    text += fmt::format(", {} at the peak, {} free", bytes_text(trainer.peak_bytes()), bytes_text(*free));
+  }
+  return text + "; " + model.device().description();
 }
 
 namespace {
@@ -124,9 +136,7 @@ class TrainRun {
                     options_.model.name, data_.training.name(), grouped(cost.parameters),
                     scaled(static_cast<double>(cost.macs)), grouped(data_.training.size()),
                     grouped(data_.validation ? data_.validation->size() : 0), grouped(data_.test.size())));
-    progress_.say(fmt::format("memory: {} of parameters, {} of activations at batch {}; {}",
-                              bytes_text(model_.bytes()), bytes_text(trainer_.planned_bytes()),
-                              options_.train.batch, session_.device().description()));
+    progress_.say(memory_text(model_, trainer_));
     if (stored_) progress_.say(fmt::format("resuming after epoch {}", trainer_.epoch()));
   }
 

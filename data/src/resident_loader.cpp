@@ -42,9 +42,23 @@ void ResidentLoader::begin_epoch(std::int64_t epoch) {
 void ResidentLoader::fill(std::int64_t first, std::int64_t count, Stream& stream, const Tensor& images,
                           const Tensor& labels) {
   check_batch(*this, first, count, images, labels);
+  load(first, nullptr, count, stream, images, labels);
+}
+
+void ResidentLoader::fill_at(const std::int64_t* first, std::int64_t count, Stream& stream,
+                             const Tensor& images, const Tensor& labels) {
+  check_batch(*this, 0, count, images, labels);
+  load(0, first, count, stream, images, labels);
+}
+
+void ResidentLoader::load(std::int64_t place, const std::int64_t* place_on_device, std::int64_t count,
+                          Stream& stream, const Tensor& images, const Tensor& labels) {
   require(&stream.device() == &stream_.device(), "the data set '{}' lies on another device", set_.name());
-  const std::int64_t offset = first * size_of(DType::i32);
+  const std::int64_t offset = place * size_of(DType::i32);
   const ImageAugmentation augmentation{.samples = static_cast<const std::int32_t*>(samples_.at(offset)),
+                                       .first = place_on_device,
+                                       .labels = static_cast<const std::int32_t*>(labels_.at(offset)),
+                                       .loaded_labels = labels.as<std::int32_t>(),
                                        .padding = options_.augment ? options_.padding : 0,
                                        .crop = options_.augment,
                                        .mirror = options_.augment && options_.flip,
@@ -53,7 +67,6 @@ void ResidentLoader::fill(std::int64_t first, std::int64_t count, Stream& stream
   primitives_of(stream.device().kind())
       .load_images(stream, reinterpret_cast<const std::uint8_t*>(pixels_.data()), count, normalization_.mean,
                    normalization_.deviation, augmentation, images);
-  stream.copy(labels.data, labels_.at(offset), count * size_of(DType::i32));
 }
 
 }  // namespace secateur::data

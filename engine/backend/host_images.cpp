@@ -114,6 +114,10 @@ void load_images_on_host(const HostImages& source, std::int64_t count, std::span
                         images.shape[2], channels,     images.leading};
   const std::int64_t image = source.height * source.width * channels;
   const std::int64_t written = extents.out_height * extents.out_width * extents.leading;
+  const std::int64_t begin = augmentation.first != nullptr ? *augmentation.first : 0;
+  if (augmentation.labels != nullptr) {
+    std::copy_n(augmentation.labels + begin, count, augmentation.loaded_labels);
+  }
   const auto write = [&](auto* out) {
     using T = std::remove_pointer_t<decltype(out)>;
     Table<T> table;
@@ -121,8 +125,9 @@ void load_images_on_host(const HostImages& source, std::int64_t count, std::span
     const auto write_one = writer_for<T>(channels);
 #pragma omp parallel for schedule(static) if (count * written > 16384)
     for (std::int64_t n = 0; n < count; ++n) {
+      const std::int64_t place = begin + n;
       const std::int32_t sample =
-          augmentation.samples != nullptr ? augmentation.samples[n] : static_cast<std::int32_t>(n);
+          augmentation.samples != nullptr ? augmentation.samples[place] : static_cast<std::int32_t>(place);
       write_one(table, extents, source.pixels + sample * image, draw_crop(augmentation, extents, sample),
                 out + n * written);
     }

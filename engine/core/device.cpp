@@ -89,6 +89,10 @@ void Device::release(void* memory, std::int64_t bytes) noexcept {
   allocated_ -= bytes;
 }
 
+std::unique_ptr<Recording> Stream::record(const std::function<void()>& /*work*/) {
+  fail("a stream of a {} device cannot be recorded", name_of(device_.kind()));
+}
+
 std::unique_ptr<Device> make_host_device(DeviceKind kind, std::shared_ptr<Allocator> allocator) {
   require(kind != DeviceKind::cuda, "a CUDA device is no host device: open it through open_device");
   if (allocator == nullptr) allocator = std::make_shared<HeapAllocator>();

@@ -117,11 +117,12 @@ struct Program::Impl {
     }
   }
 
-  // The loss that is differentiated is the mean over the valid samples, times the loss scale.
+  // The loss that is differentiated is the mean over the valid samples, times the loss scale: the host's, or
+  // one that the loss's kernel finds on the device.
   void fill_loss_gradient(const StepState& state) const {
     const auto samples = static_cast<double>(state.samples > 0 ? state.samples : options.batch);
-    primitives_of(stream.device().kind())
-        .fill(stream, tensor(code.loss_gradient), state.loss_scale / samples);
+    const double scale = state.on_device != nullptr ? 1 : state.loss_scale;
+    primitives_of(stream.device().kind()).fill(stream, tensor(code.loss_gradient), scale / samples);
   }
 };
 

@@ -1,6 +1,7 @@
 #include "secateur/runtime/step_memory.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "secateur/core/error.h"
 #include "secateur/runtime/program.h"
@@ -8,47 +9,30 @@
 namespace secateur {
 namespace {
 
-class Compilation {
- public:
-  Compilation(const Graph& graph, Device& device)
-      : stream_(device.make_stream()), arena_(device), model_(graph, device) {}
-
-  StepMemory memory(const StepOptions& options) {
-    const Program program(model_, arena_, *stream_,
-                          {.batch = options.batch,
-                           .mode = options.training ? ProgramMode::train : ProgramMode::infer,
-                           .precision = options.precision});
-    const ParameterLayout& layout = model_.layout();
-    const std::int64_t values = layout.value_elements() * size_of(model_.dtype());
-    return {options.training ? layout.bytes(model_.dtype()) : values, program.planned_bytes(),
-            program.lower_bound_bytes()};
-  }
-
- private:
-  std::unique_ptr<Stream> stream_;
-  Arena arena_;
-  Model model_;
-};
-
-}  // namespace
-
-StepMemory step_memory(const Graph& graph, Device& device, const StepOptions& options) {
-  return Compilation(graph, device).memory(options);
+StepMemory memory_of(Model& model, Stream& stream, const StepOptions& options) {
+  Arena arena(model.device());
+  const Program program(model, arena, stream,
+                        {.batch = options.batch,
+                         .mode = options.training ? ProgramMode::train : ProgramMode::infer,
+                         .precision = options.precision});
+  const ParameterLayout& layout = model.layout();
+  const std::int64_t values = layout.value_elements() * size_of(model.dtype());
+  return {options.training ? layout.bytes(model.dtype()) : values, program.planned_bytes(),
+          program.lower_bound_bytes()};
 }
 
 // Memory grows nearly in proportion to the batch, so that two known points name the next to try.
-std::int64_t largest_batch(const Graph& graph, Device& device, const StepOptions& options,
-                           std::int64_t bytes) {
+std::int64_t search_batch(Model& model, Stream& stream, const StepOptions& options,
+                          std::int64_t (StepMemory::*counted)() const, std::int64_t bytes) {
   require(options.batch >= 1, "a batch has at least one image, got {}", options.batch);
-  Compilation compilation(graph, device);
   // A batch so large that an op refuses its sizes fits no memory either.
   constexpr std::int64_t kNever = std::int64_t{1} << 60;
   const auto total = [&](std::int64_t batch) {
     StepOptions at = options;
     at.batch = batch;
-    if (batch == 1) return compilation.memory(at).total();
+    if (batch == 1) return (memory_of(model, stream, at).*counted)();
     try {
-      return compilation.memory(at).total();
+      return (memory_of(model, stream, at).*counted)();
     } catch (const Error&) {
       return kNever;
     }
@@ -77,6 +61,41 @@ std::int64_t largest_batch(const Graph& graph, Device& device, const StepOptions
     next = std::clamp(next, fitting + step, std::max(too_large - step, fitting + step));
   }
   return fitting;
+}
+
+double mebibytes(std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
+}  // namespace
+
+StepMemory step_memory(const Graph& graph, Device& device, const StepOptions& options) {
+  const auto stream = device.make_stream();
+  Model model(graph, device);
+  return memory_of(model, *stream, options);
+}
+
+std::int64_t largest_batch(const Graph& graph, Device& device, const StepOptions& options,
+                           std::int64_t bytes) {
+  const auto stream = device.make_stream();
+  Model model(graph, device);
+  return search_batch(model, *stream, options, &StepMemory::total, bytes);
+}
+
+std::int64_t largest_batch(Model& model, Stream& stream, const StepOptions& options, std::int64_t bytes) {
+  return search_batch(model, stream, options, &StepMemory::step_alone, bytes);
+}
+
+void require_step_fits(Model& model, const Arena& arena, Stream& stream, const StepOptions& options,
+                       std::int64_t step_bytes) {
+  const std::optional<std::int64_t> free = model.device().free_bytes();
+  if (!free) return;
+  const std::int64_t room = *free + arena.bytes();
+  if (step_bytes <= room) return;
+  const std::int64_t fits = largest_batch(model, stream, options, room);
+  fail(
+      "a step at batch {} in {} needs {:.1f} MiB for maps, gradients and workspaces, and {:.1f} MiB are "
+      "free: {}",
+      options.batch, name_of(options.precision), mebibytes(step_bytes), mebibytes(room),
+      fits > 0 ? fmt::format("a batch of {} fits", fits) : "not even one image fits");
 }
 
 }  // namespace secateur

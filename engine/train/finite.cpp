@@ -34,6 +34,12 @@ NonFinitePlace find_in(const Model& model, Stream& stream, bool trained) {
 }  // namespace
 
 NonFinitePlace find_in_parameters(const Model& model, Stream& stream) {
+  // All values at once, since nearly always they are finite. What lies between two parameters may be
+  // anything.
+  if (primitives_of(model.device().kind())
+          .all_finite(stream, model.dtype(), model.values(), model.layout().value_elements())) {
+    return {};
+  }
   NonFinitePlace place = find_in(model, stream, true);
   return place.description.empty() ? find_in(model, stream, false) : place;
 }

@@ -21,16 +21,26 @@ UpdateTerms Sgd::plain_terms() const {
 }
 
 void Sgd::use(UpdateTerms terms) {
+  if (terms != terms_) ++revision_;
   terms_ = std::move(terms);
   generation_ = model_.generation();
 }
 
-void Sgd::step(double learning_rate, Stream& stream, double gradient_scale) {
+UpdateSlabs Sgd::slabs() {
   if (generation_ != model_.generation()) use(plain_terms());
+  return {.weights = model_.values(),
+          .gradients = model_.gradients(),
+          .momentum = model_.momenta(),
+          .elements = model_.layout().trained_elements,
+          .segments = terms_.segments,
+          .decay = terms_.decay};
+}
+
+void Sgd::step(double learning_rate, Stream& stream, double gradient_scale) {
+  const UpdateSlabs update = slabs();
   primitives_of(model_.device().kind())
-      .sgd_update(stream, model_.dtype(), model_.values(), model_.gradients(), model_.momenta(),
-                  terms_.segments,
-                  {learning_rate, options_.momentum, options_.nesterov, gradient_scale, terms_.decay});
+      .sgd_update(stream, model_.dtype(), update.weights, update.gradients, update.momentum, update.segments,
+                  {learning_rate, options_.momentum, options_.nesterov, gradient_scale, update.decay});
 }
 
 }  // namespace secateur

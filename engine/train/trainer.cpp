@@ -5,7 +5,9 @@
 
 #include "secateur/backend/primitives.h"
 #include "secateur/core/error.h"
+#include "secateur/runtime/step_memory.h"
 #include "secateur/train/finite.h"
+#include "train/recorded_steps.h"
 
 namespace secateur {
 namespace {
@@ -39,12 +41,17 @@ Trainer::Trainer(Model& model, Arena& arena, Stream& stream, BatchSource& source
       source_(source),
       options_(options),
       sgd_(model, options.sgd),
-      loss_scale_(options.precision) {
+      loss_scale_(options.precision),
+      recorded_(options.record ? RecordedSteps::make(arena, stream, source, sgd_, options.seed) : nullptr) {
   require(options.batch >= 1, "a batch has at least one sample, got {}", options.batch);
   require(source.size() >= 1, "there are no samples to train on");
   require(!options.drop_last || source.size() >= options.batch,
           "with drop_last nothing is left to train on: {} samples, batch {}", source.size(), options.batch);
+  require(options.read_every >= 1, "loss and counts are read back after at least one step, got {}",
+          options.read_every);
 }
+
+Trainer::~Trainer() = default;
 
 void Trainer::compile() {
   if (program_ != nullptr && generation_ == model_.generation()) return;
@@ -57,11 +64,15 @@ void Trainer::compile() {
                                                     .with_loss = true,
                                                     .label_smoothing = options_.label_smoothing});
   };
+  if (recorded_ != nullptr) recorded_->forget();
   program_.reset();
   tail_program_.reset();
   program_ = program_of(batch);
   const std::int64_t tail = source_.size() % batch;
   if (tail > 0 && !options_.drop_last) tail_program_ = program_of(tail);
+  // Refused here, and not by an allocation in the first step.
+  require_step_fits(model_, arena_, stream_, {.batch = batch, .precision = options_.precision},
+                    program_->planned_bytes());
   generation_ = model_.generation();
   // No kernel writes what lies between two parameters' gradients, and a look at all of them reads it.
   if (loss_scale_.active()) {
@@ -72,6 +83,11 @@ void Trainer::compile() {
 std::int64_t Trainer::planned_bytes() {
   compile();
   return program_->planned_bytes();
+}
+
+std::int64_t Trainer::peak_bytes() {
+  const std::int64_t planned = planned_bytes();
+  return model_.device().allocated_bytes() + std::max<std::int64_t>(planned - arena_.bytes(), 0);
 }
 
 const Program& Trainer::program() {
@@ -87,15 +103,7 @@ BatchMetrics Trainer::train_step(Program& program, std::int64_t first, std::int6
   clock.add_to(times_.input);
   program.forward(state);
   const BatchMetrics metrics = metrics_.read(program, stream_, count);
-  if (!metrics.finite) {
-    const NonFinitePlace place =
-        find_non_finite(model_, arena_, stream_, source_, first, count, program.options(), state);
-    throw NonFiniteError(
-        fmt::format("the loss is not finite at step {} (epoch {}, learning rate {}): {}; a smaller rate or a "
-                    "warm-up usually helps",
-                    step_, epoch_, rate, place.description),
-        place.layer);
-  }
+  if (!metrics.finite) fail_non_finite(program, first, count, rate, state);
   clock.add_to(times_.forward);
   program.backward(state);
   const bool finite = !loss_scale_.active() || gradients_finite();
@@ -106,6 +114,17 @@ BatchMetrics Trainer::train_step(Program& program, std::int64_t first, std::int6
   times_.steps += timed_ ? 1 : 0;
   ++step_;
   return metrics;
+}
+
+void Trainer::fail_non_finite(const Program& program, std::int64_t first, std::int64_t count, double rate,
+                              const StepState& state) {
+  const NonFinitePlace place =
+      find_non_finite(model_, arena_, stream_, source_, first, count, program.options(), state);
+  throw NonFiniteError(
+      fmt::format("the loss is not finite at step {} (epoch {}, learning rate {}): {}; a smaller rate or a "
+                  "warm-up usually helps",
+                  step_, epoch_, rate, place.description),
+      place.layer);
 }
 
 bool Trainer::gradients_finite() {
@@ -140,30 +159,42 @@ EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, T
   const std::int64_t batch = program_->batch();
   const std::int64_t steps = source_.size() / batch + (tail_program_ != nullptr ? 1 : 0);
 
+  std::vector<double> rates;
+  for (std::int64_t step = 0; step < steps; ++step) {
+    rates.push_back(phase.rate(static_cast<double>(phase_epoch) +
+                               static_cast<double>(step) / static_cast<double>(steps)));
+  }
+  if (records()) begin_recorded(rates);
+
   EpochReport report;
   report.epoch = epoch_;
   const std::int64_t skipped_before = loss_scale_.skipped();
-  double loss_sum = 0;
-  std::int64_t top1 = 0;
+  EpochSums sums;
   for (std::int64_t step = 0; step < steps; ++step) {
     const std::int64_t first = step * batch;
     const std::int64_t count = std::min(batch, source_.size() - first);
-    report.learning_rate =
-        phase.rate(static_cast<double>(phase_epoch) + static_cast<double>(step) / static_cast<double>(steps));
+    report.learning_rate = rates[static_cast<std::size_t>(step)];
     Program& program = count == batch ? *program_ : *tail_program_;
-    const BatchMetrics metrics = train_step(program, first, count, report.learning_rate);
+    bool known = true;  // whether the host has looked at this step
+    if (records()) {
+      known = take_recorded_step(program, step, rates, sums);
+    } else {
+      sums.add(train_step(program, first, count, report.learning_rate), count);
+    }
     if (hook != nullptr) hook->after_step(model_, stream_);
-    loss_sum += metrics.loss_sum;
-    top1 += metrics.top1;
-    report.samples += count;
-    observer.on_step({.epoch = epoch_,
-                      .step = step,
-                      .steps = steps,
-                      .samples = report.samples,
-                      .loss = loss_sum / static_cast<double>(report.samples),
-                      .learning_rate = report.learning_rate,
-                      .seconds = seconds()});
-    if (observer.stop_requested()) throw Interrupted("training was interrupted");
+    if (known) {
+      observer.on_step({.epoch = epoch_,
+                        .step = step,
+                        .steps = steps,
+                        .samples = sums.samples,
+                        .loss = sums.mean_loss(),
+                        .learning_rate = report.learning_rate,
+                        .seconds = seconds()});
+    }
+    if (observer.stop_requested()) {
+      if (!known) read_back(rates, sums);
+      throw Interrupted("training was interrupted");
+    }
   }
   stream_.synchronize();
   // What the last step made of the weights is seen by no loss of this epoch.
@@ -173,8 +204,9 @@ EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, T
                                      epoch_, report.learning_rate, place.description),
                          place.layer);
   }
-  report.loss = loss_sum / static_cast<double>(report.samples);
-  report.top1 = static_cast<double>(top1) / static_cast<double>(report.samples);
+  report.samples = sums.samples;
+  report.loss = sums.mean_loss();
+  report.top1 = static_cast<double>(sums.top1) / static_cast<double>(sums.samples);
   report.seconds = seconds();
   report.skipped_steps = loss_scale_.skipped() - skipped_before;
   ++epoch_;

@@ -18,18 +18,21 @@ constexpr std::uint32_t kAugmentation =
 // thread.
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
-    augment_kernel(T* out, const std::uint8_t* source, const std::int32_t* samples,
-                   const std::uint32_t* epoch, const __grid_constant__ AugmentOptions options,
-                   std::int64_t blocks_an_image) {
+    augment_kernel(T* out, const std::uint8_t* source, AugmentBatch batch,
+                   const __grid_constant__ AugmentOptions options, std::int64_t blocks_an_image) {
   const std::int64_t image = block_index() / blocks_an_image;
-  const std::int64_t sample = samples != nullptr ? samples[image] : image;
+  const std::int64_t place = image + (batch.first != nullptr ? *batch.first : 0);
+  const std::int64_t sample = batch.samples != nullptr ? batch.samples[place] : place;
+  if (batch.labels != nullptr && block_index() % blocks_an_image == 0 && thread_index() == 0) {
+    batch.out_labels[image] = batch.labels[place];
+  }
   const std::int64_t free_rows = options.height + 2 * options.padding - options.out_height;
   const std::int64_t free_columns = options.width + 2 * options.padding - options.out_width;
   std::int64_t dy = free_rows / 2;
   std::int64_t dx = free_columns / 2;
   bool flipped = false;
   if (options.random_crop || options.random_flip) {
-    RandomSequence random(options.seed, kAugmentation, epoch != nullptr ? *epoch : 0,
+    RandomSequence random(options.seed, kAugmentation, batch.epoch != nullptr ? *batch.epoch : 0,
                           static_cast<std::uint32_t>(sample));
     const std::uint32_t drawn_dy = random.below(static_cast<std::uint32_t>(free_rows + 1));
     const std::uint32_t drawn_dx = random.below(static_cast<std::uint32_t>(free_columns + 1));
@@ -65,8 +68,8 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-Status augment(void* out, const std::uint8_t* source, const std::int32_t* samples, const std::uint32_t* epoch,
-               std::int64_t count, const AugmentOptions& options, StreamHandle stream) {
+Status augment(void* out, const std::uint8_t* source, const AugmentBatch& batch, std::int64_t count,
+               const AugmentOptions& options, StreamHandle stream) {
   constexpr std::int64_t kMaxSide = 1 << 15;
   Check check("augment");
   check.type(options.type).size("count", count).size("padding", options.padding);
@@ -84,11 +87,12 @@ Status augment(void* out, const std::uint8_t* source, const std::int32_t* sample
   check.map("out", out, size_of(options.type), count * options.out_height * options.out_width,
             options.channels, options.ld);
   if (count > 0) check.pointer("source", source);
+  if (count > 0 && batch.labels != nullptr) check.pointer("out_labels", batch.out_labels);
   if (check.failed()) return check.status();
   const std::int64_t blocks_an_image = ceil_div(options.out_height * options.out_width, kPixelsPerBlock);
   return with_type(options.type, [&]<typename T>() -> Status {
     return launch("augment", &augment_kernel<T>, {count * blocks_an_image, 1, 1}, kThreads, 0, stream,
-                  static_cast<T*>(out), source, samples, epoch, options, blocks_an_image);
+                  static_cast<T*>(out), source, batch, options, blocks_an_image);
   });
 }
 

@@ -62,7 +62,7 @@ __global__ void __launch_bounds__(kRowsPerBlock* kWarpSize)
     const float q = soft != nullptr ? soft[k] : floor;
     targets += q;
     if (q != 0.0F) weighted += q * (z - origin);
-    rank += has_rank && (z > own || (z == own && k < label)) ? 1 : 0;
+    rank += has_rank && k != label && z >= own ? 1 : 0;
   }
 #pragma unroll
   for (unsigned distance = kWarpSize / 2; distance > 0; distance /= 2) {

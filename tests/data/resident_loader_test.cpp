@@ -67,6 +67,31 @@ TEST_P(ResidentLoaderOn, GivesTheBatchesOfALoader) {
   }
 }
 
+// The place of a batch may be one that only the device knows.
+TEST_P(ResidentLoaderOn, FillsAtAPlaceOnTheDevice) {
+  ResidentLoader loader(random_set(11), {.shuffle = true, .augment = true, .padding = 1, .seed = 5},
+                        *stream_);
+  EXPECT_TRUE(loader.on_device());
+  loader.begin_epoch(2);
+  Slab memory(*device_, 256);
+  const auto* place = reinterpret_cast<const std::int64_t*>(memory.data());
+  const DeviceBatch expected(*device_, 4, {5, 4, 3}, 3);
+  const DeviceBatch found(*device_, 4, {5, 4, 3}, 3);
+  for (const std::int64_t first : {0, 4, 7}) {
+    stream_->copy_to_device(memory.data(), &first, sizeof(first));
+    loader.fill_at(place, 4, *stream_, found.images, found.labels);
+    loader.fill(first, 4, *stream_, expected.images, expected.labels);
+    EXPECT_EQ(read_values(found.images, *stream_), read_values(expected.images, *stream_));
+    EXPECT_EQ(read_values(found.labels, *stream_), read_values(expected.labels, *stream_));
+  }
+  Loader on_host(random_set(11), {});
+  EXPECT_FALSE(on_host.on_device());
+  EXPECT_NE(error_of([&] {
+              on_host.fill_at(place, 4, *stream_, found.images, found.labels);
+            }).find("makes its batches on the host"),
+            std::string::npos);
+}
+
 TEST_P(ResidentLoaderOn, GivesItsMemoryBackAndRefusesWhatDoesNotFit) {
   const std::int64_t before = device_->allocated_bytes();
   {

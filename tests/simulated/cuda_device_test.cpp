@@ -117,6 +117,7 @@ TEST(CudaDevice, TheCallersStreamIsUsedAndLeftAlone) {
   const auto host = make_host_device(DeviceKind::cpu);
   EXPECT_THROW(static_cast<void>(wrap_cuda_stream(*host, own)), Error);
   EXPECT_THROW(static_cast<void>(cuda_stream_handle(*host->make_stream())), Error);
+  EXPECT_EQ(cudaStreamDestroy(own), cudaSuccess);
 }
 
 TEST(CudaDevice, TwoStreamsHaveTheirOwnHandlesAndScratch) {

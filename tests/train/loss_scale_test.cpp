@@ -40,6 +40,21 @@ TEST(LossScale, GivesUpAtTheSmallest) {
   EXPECT_THROW(scale.update(false), Error);
 }
 
+// Steps on a device adapt the scale there; the host takes over what it reads.
+TEST(LossScale, FollowsTheDevice) {
+  LossScale scale(Precision::fp16, {.start = 8, .smallest = 1, .largest = 32, .interval = 3});
+  scale.follow({.value = 16, .finite_steps = 2, .skipped = 5}, false);
+  EXPECT_EQ(scale.value(), 16);
+  EXPECT_EQ(scale.skipped(), 5);
+  scale.update(true);
+  EXPECT_EQ(scale.value(), 32);
+  EXPECT_THROW(scale.follow({.value = 1, .finite_steps = 0, .skipped = 9}, true), Error);
+  EXPECT_EQ(scale.skipped(), 9);
+  LossScale none(Precision::fp32);
+  none.follow({.value = 16}, true);
+  EXPECT_EQ(none.value(), 1);
+}
+
 TEST(LossScale, GoesOnFromWhereItWasSaved) {
   const LossScaleOptions options{.start = 8, .interval = 2};
   LossScale scale(Precision::fp16, options);

@@ -166,6 +166,14 @@ TEST(Trainer, StopsAtALossThatIsNotFinite) {
   EXPECT_EQ(trainer.step(), 0);
 }
 
+TEST(Trainer, ReadsBackAfterAtLeastOneStep) {
+  WholeModel whole(selftest::small_vgg(), DeviceKind::cpu);
+  NoiseSource source(whole.model.graph().shape(0), 4, 16, 3);
+  TrainerOptions options = small_batches();
+  options.read_every = 0;
+  EXPECT_THROW(Trainer(whole.model, whole.arena, *whole.stream, source, options), Error);
+}
+
 TEST(Trainer, AnObserverCanStopIt) {
   class StopAtTwo final : public TrainObserver {
    public:

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "backend/cuda/cuda_graph.h"
 #include "secateur/backend/cuda.h"
 #include "secateur/core/error.h"
 #include "secateur/core/log.h"
@@ -100,6 +101,15 @@ CudaDevice::CudaDevice(GpuDescription gpu)
 
 std::unique_ptr<Stream> CudaDevice::make_stream() { return std::make_unique<CudaStream>(*this, nullptr); }
 
+std::optional<std::int64_t> CudaDevice::free_bytes() const {
+  if (described()) return std::nullopt;
+  make_gpu_current(ordinal_);
+  std::size_t free = 0;
+  std::size_t total = 0;
+  check_cuda(cudaMemGetInfo(&free, &total), fmt::format("asking for the free memory of GPU {}", ordinal_));
+  return static_cast<std::int64_t>(free);
+}
+
 CudaStream::CudaStream(CudaDevice& device, cudaStream_t handle)
     : Stream(device), handle_(handle), owned_(handle == nullptr && !device.described()) {
   if (!owned_) return;
@@ -146,6 +156,7 @@ ConvPlanCache& CudaStream::conv_plans() {
 }
 
 void* CudaStream::scratch(std::int64_t bytes) {
+  require(!recorded_, "work that is recorded cannot use a stream's scratch memory");
   if (bytes > scratch_.bytes()) {
     synchronize();  // work that was queued may still use the old one
     scratch_ = Slab();
@@ -191,6 +202,20 @@ void CudaStream::zero(void* destination, std::int64_t bytes) {
   make_current();
   check_cuda(cudaMemsetAsync(destination, 0, static_cast<std::size_t>(bytes), handle_),
              fmt::format("clearing {} bytes", bytes));
+}
+
+std::unique_ptr<Recording> CudaStream::record(const std::function<void()>& work) {
+  require(can_record(), "{}: a GPU that is only described runs nothing", device().description());
+  make_current();
+  recorded_ = true;
+  try {
+    auto graph = std::make_unique<cuda::CudaGraph>(handle_, work);
+    recorded_ = false;
+    return graph;
+  } catch (...) {
+    recorded_ = false;
+    throw;
+  }
 }
 
 CudaStream& cuda_stream(Stream& stream) {

@@ -28,6 +28,7 @@ class CudaDevice final : public Device {
 
   [[nodiscard]] std::string description() const override { return name_; }
   [[nodiscard]] std::unique_ptr<Stream> make_stream() override;
+  [[nodiscard]] std::optional<std::int64_t> free_bytes() const override;
 
   [[nodiscard]] bool described() const { return described_.has_value(); }
   [[nodiscard]] const GpuDescription& gpu() const { return *described_; }
@@ -51,7 +52,8 @@ class CudaStream final : public Stream {
   [[nodiscard]] cudnnHandle_t cudnn();
   [[nodiscard]] cublasLtHandle_t cublas_lt();
   [[nodiscard]] ConvPlanCache& conv_plans();
-  // Device memory for the time of one call: what a later call on this stream gets is the same memory.
+  // Device memory for the time of one call: what a later call on this stream gets is the same memory. Throws
+  // Error while the stream is recorded: the memory may be another's when the recording is replayed.
   [[nodiscard]] void* scratch(std::int64_t bytes);
 
   void make_current() override;
@@ -60,12 +62,15 @@ class CudaStream final : public Stream {
   void copy_to_host(void* host, const void* source, std::int64_t bytes) override;
   void copy(void* destination, const void* source, std::int64_t bytes) override;
   void zero(void* destination, std::int64_t bytes) override;
+  [[nodiscard]] bool can_record() const override { return handle_ != nullptr; }
+  [[nodiscard]] std::unique_ptr<Recording> record(const std::function<void()>& work) override;
 
  private:
   void copy_bytes(void* destination, const void* source, std::int64_t bytes, cudaMemcpyKind kind);
 
   cudaStream_t handle_ = nullptr;
   bool owned_ = false;
+  bool recorded_ = false;
   cudnnHandle_t cudnn_ = nullptr;
   cublasLtHandle_t cublas_lt_ = nullptr;
   std::unique_ptr<ConvPlanCache> conv_plans_;

@@ -2,6 +2,7 @@
 #include "backend/cuda/cuda_kernel.h"
 #include "backend/cuda/cuda_kernels.h"
 #include "secateur/kernels/dropout.h"
+#include "secateur/kernels/step_state.h"
 
 namespace secateur::cuda {
 namespace {
@@ -45,7 +46,8 @@ class Add final : public CudaKernel {
   }
 };
 
-// The step's number, which keys the mask, lies in `saved`: the backward pass draws the same mask again.
+// The step's number, which keys the mask, lies in `saved` where the host tells it: the backward pass draws
+// the same mask again.
 class Dropout final : public CudaKernel {
  public:
   explicit Dropout(const KernelSetup& setup)
@@ -66,7 +68,7 @@ class Dropout final : public CudaKernel {
     return {.saved = active_ ? size_of(DType::i32) : 0, .backward_needs_inputs = false};
   }
   void forward(const ForwardArguments& a) override {
-    if (active_) {
+    if (active_ && a.step.on_device == nullptr) {
       const auto step = static_cast<std::uint32_t>(a.step.step);
       stream().copy_to_device(a.saved, &step, sizeof(step));
     }
@@ -77,13 +79,14 @@ class Dropout final : public CudaKernel {
   }
 
  private:
-  void apply(const Tensor& out, const Tensor& in, const void* step, const StepState& state) const {
+  void apply(const Tensor& out, const Tensor& in, const void* saved, const StepState& state) const {
     if (!active_) return copy_map(out, in, handle(), layer());
+    const auto* step =
+        state.on_device != nullptr ? &state.on_device->step : static_cast<const std::uint32_t*>(saved);
     kernels::DropoutOptions options = options_;
     options.seed = state.seed;
     options.zeroed_channels = out.leading;
-    check(kernels::dropout(out.data, in.data, origin_.data(), static_cast<const std::uint32_t*>(step),
-                           options, channels_of(out), handle()));
+    check(kernels::dropout(out.data, in.data, origin_.data(), step, options, channels_of(out), handle()));
   }
 
   bool active_;

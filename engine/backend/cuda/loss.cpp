@@ -2,6 +2,7 @@
 #include "backend/cuda/cuda_kernel.h"
 #include "backend/cuda/cuda_kernels.h"
 #include "secateur/kernels/softmax_cross_entropy.h"
+#include "secateur/kernels/step_state.h"
 
 namespace secateur::cuda {
 namespace {
@@ -28,7 +29,8 @@ class SoftmaxCrossEntropy final : public CudaKernel {
   void forward(const ForwardArguments& a) override {
     const Tensor& losses = a.output;
     auto* dense = static_cast<float*>(spreads_losses_ ? a.workspace : losses.data);
-    check(kernels::softmax_cross_entropy(dense, nullptr, nullptr, a.inputs[0].data,
+    kernels::LossMetrics* metrics = a.step.on_device != nullptr ? &a.step.on_device->metrics : nullptr;
+    check(kernels::softmax_cross_entropy(dense, nullptr, metrics, a.inputs[0].data,
                                          a.inputs[1].as<std::int32_t>(), nullptr,
                                          {.label_smoothing = smoothing_}, shape_, handle()));
     if (spreads_losses_) {
@@ -42,9 +44,11 @@ class SoftmaxCrossEntropy final : public CudaKernel {
     if (target.empty()) return;
     // Lanes past the classes are left alone by the kernel.
     if (!target.dense()) stream().zero(target.data, target.stored_bytes());
+    const float* loss_scale = a.step.on_device != nullptr ? &a.step.on_device->loss_scale.value : nullptr;
     check(kernels::softmax_cross_entropy(nullptr, target.data, nullptr, a.inputs[0].data,
                                          a.inputs[1].as<std::int32_t>(), nullptr,
                                          {.label_smoothing = smoothing_,
+                                          .device_scale = loss_scale,
                                           .sample_scales = a.output_gradient.as<float>(),
                                           .sample_stride = a.output_gradient.leading},
                                          shape_, handle()));

@@ -4,13 +4,14 @@
 
 #include "backend/cuda/cuda_kernel.h"
 #include "backend/cuda/cuda_kernels.h"
+#include "backend/cuda/device_step.h"
+#include "backend/cuda/weight_update.h"
 #include "secateur/backend/primitives.h"
 #include "secateur/kernels/augment.h"
 #include "secateur/kernels/channel_gather.h"
 #include "secateur/kernels/filter_norm.h"
 #include "secateur/kernels/pairwise_correlation.h"
 #include "secateur/kernels/redundancy.h"
-#include "secateur/kernels/sgd_momentum.h"
 
 namespace secateur::cuda {
 namespace {
@@ -44,20 +45,13 @@ class CudaPrimitives final : public Primitives {
                                 static_cast<float>(settings.gradient_scale), settings.nesterov ? 1 : 0};
     auto* on_device = static_cast<kernels::SgdStep*>(cuda.scratch(sizeof(step)));
     cuda.copy_to_device(on_device, &step, sizeof(step));
-    std::vector<kernels::SgdSegment> table;
-    for (const UpdateSegment& segment : segments) {
-      table.push_back({.offset = segment.offset,
-                       .count = segment.count,
-                       .gradient_offset = segment.offset,
-                       .weight_decay = static_cast<float>(segment.weight_decay),
-                       .l1 = static_cast<float>(segment.l1)});
-    }
-    const kernels::SgdSlab slab{.weights = static_cast<float*>(weights),
-                                .momentum = static_cast<float*>(momentum),
-                                .gradients = gradients,
-                                .decay = static_cast<const float*>(settings.decay)};
-    check(kernels::sgd_momentum(slab, table.data(), static_cast<std::int64_t>(table.size()), on_device,
-                                nullptr, cuda.handle()));
+    queue_weight_update(cuda,
+                        {.weights = weights,
+                         .gradients = gradients,
+                         .momentum = momentum,
+                         .segments = segments,
+                         .decay = settings.decay},
+                        on_device, nullptr);
   }
 
   void filter_norms(Stream& stream, FilterNorm norm, std::span<const NormRequest> requests) override {
@@ -186,8 +180,9 @@ class CudaPrimitives final : public Primitives {
       options.inverse_deviation[c] = static_cast<float>(1 / deviation[c]);
     }
     CudaStream& cuda = ready(stream);
-    check(kernels::augment(images.data, pixels, augmentation.samples, augmentation.epoch, count, options,
-                           cuda.handle()));
+    const kernels::AugmentBatch batch{augmentation.samples, augmentation.epoch, augmentation.first,
+                                      augmentation.labels, augmentation.loaded_labels};
+    check(kernels::augment(images.data, pixels, batch, count, options, cuda.handle()));
   }
 
   [[nodiscard]] bool all_finite(Stream& stream, DType type, const void* values, std::int64_t count) override {
@@ -199,6 +194,11 @@ class CudaPrimitives final : public Primitives {
     std::int32_t found = 0;
     cuda.copy_to_host(&found, flag, sizeof(found));
     return found == 0;
+  }
+
+  [[nodiscard]] std::unique_ptr<DeviceStep> make_device_step(Stream& stream) override {
+    if (!stream.can_record()) return nullptr;
+    return std::make_unique<CudaDeviceStep>(ready(stream));
   }
 
  private:

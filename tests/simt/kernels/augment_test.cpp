@@ -106,8 +106,9 @@ void check(const AugmentOptions& options, std::uint32_t epoch) {
   const Array<std::int32_t> samples(chosen);
   const Array<std::uint32_t> epoch_on_device(std::vector<std::uint32_t>{epoch});
   MapBuffer out(options.type, 8 * options.out_height * options.out_width, options.ld);
-  ASSERT_TRUE(succeeded(
-      augment(out.data(), source.data(), samples.data(), epoch_on_device.data(), 8, options, nullptr)));
+  ASSERT_TRUE(
+      succeeded(augment(out.data(), source.data(),
+                        {.samples = samples.data(), .epoch = epoch_on_device.data()}, 8, options, nullptr)));
   EXPECT_LE(relative_error(out.values(), expect_batch(pixels, chosen, epoch, options)),
             storage_tolerance(options.type));
 }
@@ -151,8 +152,32 @@ TEST(Augment, TakesSamplesInOrderWhereNoneAreNamed) {
   const std::vector<std::uint8_t> pixels = random_images(4, options);
   const Array<std::uint8_t> source(pixels);
   MapBuffer out(DType::f32, 4 * 63, 3);
-  ASSERT_TRUE(succeeded(augment(out.data(), source.data(), nullptr, nullptr, 4, options, nullptr)));
+  ASSERT_TRUE(succeeded(augment(out.data(), source.data(), {}, 4, options, nullptr)));
   EXPECT_LE(relative_error(out.values(), expect_batch(pixels, {0, 1, 2, 3}, 0, options)), 2e-6);
+}
+
+// The place of a batch lies in device memory, and its labels come along; images of several blocks write one
+// label each.
+TEST(Augment, TakesTheBatchAtAPlaceInTheOrder) {
+  AugmentOptions options = cifar_like(DType::f32);
+  options.height = options.out_height = 40;
+  options.width = options.out_width = 30;
+  const std::vector<std::uint8_t> pixels = random_images(6, options);
+  const Array<std::uint8_t> source(pixels);
+  const Array<std::int32_t> samples(std::vector<std::int32_t>{4, 2, 5, 0, 3, 1});
+  const Array<std::int32_t> labels(std::vector<std::int32_t>{40, 20, 50, 0, 30, 10});
+  const Array<std::uint32_t> epoch(std::vector<std::uint32_t>{2});
+  const Array<std::int64_t> first(std::vector<std::int64_t>{3});
+  const Array<std::int32_t> out_labels(2);
+  MapBuffer out(DType::f32, 2 * 1200, 3);
+  ASSERT_TRUE(succeeded(augment(
+      out.data(), source.data(),
+      {samples.data(), epoch.data(), first.data(), labels.data(), out_labels.data()}, 2, options, nullptr)));
+  EXPECT_LE(relative_error(out.values(), expect_batch(pixels, {0, 3}, 2, options)), 2e-6);
+  EXPECT_EQ(out_labels.values(), (std::vector<std::int32_t>{0, 30}));
+  ASSERT_TRUE(succeeded(
+      augment(out.data(), source.data(), {nullptr, epoch.data(), first.data()}, 2, options, nullptr)));
+  EXPECT_LE(relative_error(out.values(), expect_batch(pixels, {3, 4}, 2, options)), 2e-6);
 }
 
 TEST(Augment, RefusesWhatBreaksTheContract) {
@@ -160,7 +185,7 @@ TEST(Augment, RefusesWhatBreaksTheContract) {
   const Array<std::uint8_t> source(9 * 7 * 3);
   AugmentOptions options = cifar_like(DType::f32);
   const auto call = [&](std::int64_t count) {
-    return augment(out.data(), source.data(), nullptr, nullptr, count, options, nullptr);
+    return augment(out.data(), source.data(), {}, count, options, nullptr);
   };
   EXPECT_TRUE(refused(call(-1), "count must not be negative"));
   options.channels = 5;
@@ -172,8 +197,11 @@ TEST(Augment, RefusesWhatBreaksTheContract) {
   options.ld = 2;
   EXPECT_TRUE(refused(call(1), "leading dimension"));
   options = cifar_like(DType::f32);
-  EXPECT_TRUE(refused(augment(out.data(), nullptr, nullptr, nullptr, 1, options, nullptr), "source is null"));
-  EXPECT_TRUE(succeeded(augment(nullptr, nullptr, nullptr, nullptr, 0, options, nullptr)));
+  EXPECT_TRUE(refused(augment(out.data(), nullptr, {}, 1, options, nullptr), "source is null"));
+  const Array<std::int32_t> labels(1);
+  EXPECT_TRUE(refused(augment(out.data(), source.data(), {.labels = labels.data()}, 1, options, nullptr),
+                      "out_labels"));
+  EXPECT_TRUE(succeeded(augment(nullptr, nullptr, {}, 0, options, nullptr)));
 }
 
 }  // namespace

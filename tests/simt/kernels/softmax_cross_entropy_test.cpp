@@ -37,7 +37,7 @@ Expected expect_loss(const std::vector<double>& logits, const std::vector<std::i
                             soft[n * static_cast<std::size_t>(classes) + static_cast<std::size_t>(k)]));
       mass += q.back();
       loss -= q.back() * (z[k] - largest - std::log(total));
-      rank += z[k] > z[labels[n]] || (z[k] == z[labels[n]] && k < labels[n]) ? 1 : 0;
+      rank += k != labels[n] && z[k] >= z[labels[n]] ? 1 : 0;
     }
     for (std::int64_t k = 0; k < classes; ++k) {
       e.gradient.push_back(scale *

@@ -53,6 +53,7 @@ std::string tests_of(const std::string& where) {
       {"redundancy.cu", "*Redundancy.*"},
       {"sgd_momentum.cu", "SgdMomentum.*"},
       {"softmax_cross_entropy.cu", "SoftmaxCrossEntropy.*"},
+      {"step_state.cu", "StepState.*"},
       {"device/philox.cuh", "Augment.*:Dropout.*"},
       {"device/segments.cuh", "FilterNorm.*:ChannelGather.*"},
       {"device/memory.cuh", "Elementwise.*:ChannelMoments.*:FilterNorm.*"},

@@ -5,9 +5,11 @@
 #include <functional>
 #include <vector>
 
+#include "cudnn.h"
 #include "secateur/backend/conv_plan.h"
 #include "secateur/core/error.h"
 #include "secateur/core/host_values.h"
+#include "simt/stream.h"
 
 namespace secateur {
 
@@ -66,29 +68,8 @@ void for_each_product(const ConvProblem& p, const Visit& visit) {
   }
 }
 
-}  // namespace
-
-std::shared_ptr<const ConvPlan> ConvPlanner::plan(const ConvProblem& problem) {
-  const auto plan = std::shared_ptr<ConvPlan>(new ConvPlan);
-  plan->problem_ = problem;
-  plan->engine_ = "simulated";
-  plan->workspace_ = kScratch;
-  return plan;
-}
-
-ConvPlan::ConvPlan() = default;
-ConvPlan::ConvPlan(ConvPlan&&) noexcept = default;
-ConvPlan& ConvPlan::operator=(ConvPlan&&) noexcept = default;
-ConvPlan::~ConvPlan() = default;
-
-void ConvPlan::run(cudnnContext* handle, const ConvOperands& operands) const {
-  require(handle != nullptr, "{}: no handle", problem_.to_string());
-  for (const void* operand : {operands.input, operands.filter, operands.output, operands.workspace}) {
-    require(reinterpret_cast<std::uintptr_t>(operand) % 16 == 0, "{}: an operand is not aligned to 16 bytes",
-            problem_.to_string());
-  }
-  std::fill_n(static_cast<std::byte*>(operands.workspace), workspace_, std::byte{0xFF});
-  const ConvProblem& p = problem_;
+void convolve(const ConvProblem& p, const ConvOperands& operands) {
+  std::fill_n(static_cast<std::byte*>(operands.workspace), kScratch, std::byte{0xFF});
   const DType type = storage_type(p.precision);
   const std::int64_t channels = p.input.channels / p.groups;
   const auto size = [](std::int64_t count) { return static_cast<std::size_t>(count); };
@@ -113,6 +94,37 @@ void ConvPlan::run(cudnnContext* handle, const ConvOperands& operands) const {
   if (forward) write(y, operands.output, type);
   if (p.pass == ConvPass::input_gradient) write(x, operands.input, type);
   if (p.pass == ConvPass::weight_gradient) write(w, operands.filter, type);
+}
+
+}  // namespace
+
+std::shared_ptr<const ConvPlan> ConvPlanner::plan(const ConvProblem& problem) {
+  const auto plan = std::shared_ptr<ConvPlan>(new ConvPlan);
+  plan->problem_ = problem;
+  plan->engine_ = "simulated";
+  plan->workspace_ = kScratch;
+  return plan;
+}
+
+ConvPlan::ConvPlan() = default;
+ConvPlan::ConvPlan(ConvPlan&&) noexcept = default;
+ConvPlan& ConvPlan::operator=(ConvPlan&&) noexcept = default;
+ConvPlan::~ConvPlan() = default;
+
+void ConvPlan::run(cudnnContext* handle, const ConvOperands& operands) const {
+  require(handle != nullptr, "{}: no handle", problem_.to_string());
+  for (const void* operand : {operands.input, operands.filter, operands.output, operands.workspace}) {
+    require(reinterpret_cast<std::uintptr_t>(operand) % 16 == 0, "{}: an operand is not aligned to 16 bytes",
+            problem_.to_string());
+  }
+  cudaStream_t stream = nullptr;
+  require(cudnnGetStream(handle, &stream) == CUDNN_STATUS_SUCCESS, "the handle has no stream");
+  simt::submit(stream, {.run =
+                            [problem = problem_, operands] {
+                              convolve(problem, operands);
+                              return std::string();
+                            },
+                        .kernel = true});
 }
 
 ConvPlanCache::ConvPlanCache(const GpuDescription& /*gpu*/) {}

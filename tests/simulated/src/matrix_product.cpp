@@ -3,6 +3,7 @@
 
 #include "cublasLt.h"
 #include "secateur/core/host_values.h"
+#include "simt/stream.h"
 
 struct cublasLtMatmulDescOpaque {
   bool transposed_a = false;
@@ -33,6 +34,46 @@ std::vector<double> read(const void* data, const cublasLtMatrixLayoutOpaque& lay
   }
   return values;
 }
+
+// D = op(A) op(B). Descriptions are copied: the work may run after they are gone.
+struct Product {
+  cublasLtMatmulDescOpaque operation;
+  cublasLtMatrixLayoutOpaque a_layout, b_layout, d_layout;
+  const void* a;
+  const void* b;
+  void* d;
+  void* workspace;
+  std::size_t workspace_bytes;
+
+  [[nodiscard]] std::int64_t depth() const {
+    return operation.transposed_a ? a_layout.rows : a_layout.columns;
+  }
+  [[nodiscard]] bool fits() const {
+    return (operation.transposed_a ? a_layout.columns : a_layout.rows) == d_layout.rows &&
+           (operation.transposed_b ? b_layout.rows : b_layout.columns) == d_layout.columns &&
+           (operation.transposed_b ? b_layout.columns : b_layout.rows) == depth();
+  }
+  void run() const {
+    std::fill_n(static_cast<std::byte*>(workspace), workspace_bytes, std::byte{0xFF});
+    const std::vector<double> left = read(a, a_layout);
+    const std::vector<double> right = read(b, b_layout);
+    const auto at = [](std::int64_t i, std::int64_t j, std::int64_t rows) {
+      return static_cast<std::size_t>(j * rows + i);
+    };
+    const std::int64_t bytes = secateur::size_of(d_layout.type);
+    for (std::int64_t j = 0; j < d_layout.columns; ++j) {
+      for (std::int64_t i = 0; i < d_layout.rows; ++i) {
+        double sum = 0;
+        for (std::int64_t l = 0; l < depth(); ++l) {
+          sum += left[operation.transposed_a ? at(l, i, a_layout.rows) : at(i, l, a_layout.rows)] *
+                 right[operation.transposed_b ? at(j, l, b_layout.rows) : at(l, j, b_layout.rows)];
+        }
+        secateur::encode_element(d_layout.type, sum,
+                                 static_cast<std::byte*>(d) + (j * d_layout.leading + i) * bytes);
+      }
+    }
+  }
+};
 
 }  // namespace
 
@@ -102,40 +143,22 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t /*handle*/, cubla
   return CUBLAS_STATUS_SUCCESS;
 }
 
-// D = alpha * op(A) op(B) + beta * C, with beta 0.
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t /*handle*/, cublasLtMatmulDesc_t operation, const void* alpha,
                               const void* a, cublasLtMatrixLayout_t a_layout, const void* b,
                               cublasLtMatrixLayout_t b_layout, const void* beta, const void* /*c*/,
                               cublasLtMatrixLayout_t /*c_layout*/, void* d, cublasLtMatrixLayout_t d_layout,
                               const cublasLtMatmulAlgo_t* /*algorithm*/, void* workspace,
-                              std::size_t workspace_bytes, cudaStream_t /*stream*/) {
+                              std::size_t workspace_bytes, cudaStream_t stream) {
   if (*static_cast<const float*>(alpha) != 1 || *static_cast<const float*>(beta) != 0) {
     return CUBLAS_STATUS_NOT_SUPPORTED;
   }
-  const std::int64_t m = d_layout->rows;
-  const std::int64_t n = d_layout->columns;
-  const std::int64_t k = operation->transposed_a ? a_layout->rows : a_layout->columns;
-  const bool fits = (operation->transposed_a ? a_layout->columns : a_layout->rows) == m &&
-                    (operation->transposed_b ? b_layout->rows : b_layout->columns) == n &&
-                    (operation->transposed_b ? b_layout->columns : b_layout->rows) == k;
-  if (!fits) return CUBLAS_STATUS_INVALID_VALUE;
-  std::fill_n(static_cast<std::byte*>(workspace), workspace_bytes, std::byte{0xFF});
-  const std::vector<double> left = read(a, *a_layout);
-  const std::vector<double> right = read(b, *b_layout);
-  const auto at = [](std::int64_t i, std::int64_t j, std::int64_t rows) {
-    return static_cast<std::size_t>(j * rows + i);
-  };
-  const std::int64_t bytes = secateur::size_of(d_layout->type);
-  for (std::int64_t j = 0; j < n; ++j) {
-    for (std::int64_t i = 0; i < m; ++i) {
-      double sum = 0;
-      for (std::int64_t l = 0; l < k; ++l) {
-        sum += left[operation->transposed_a ? at(l, i, a_layout->rows) : at(i, l, a_layout->rows)] *
-               right[operation->transposed_b ? at(j, l, b_layout->rows) : at(l, j, b_layout->rows)];
-      }
-      secateur::encode_element(d_layout->type, sum,
-                               static_cast<std::byte*>(d) + (j * d_layout->leading + i) * bytes);
-    }
-  }
+  const Product product{*operation, *a_layout, *b_layout, *d_layout, a, b, d, workspace, workspace_bytes};
+  if (!product.fits()) return CUBLAS_STATUS_INVALID_VALUE;
+  secateur::simt::submit(stream, {.run =
+                                      [product] {
+                                        product.run();
+                                        return std::string();
+                                      },
+                                  .kernel = true});
   return CUBLAS_STATUS_SUCCESS;
 }

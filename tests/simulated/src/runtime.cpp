@@ -1,20 +1,53 @@
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <memory>
+#include <set>
+#include <string>
 
 #include "cuda_runtime_api.h"
 #include "cudnn.h"
 #include "simt/memory.h"
+#include "simt/stream.h"
+#include "simulated/gpu.h"
+
+namespace simt = secateur::simt;
+
+struct CUstream_st {
+  std::unique_ptr<simt::Recording> capture;  // what is captured; null: nothing is
+  bool invalid = false;                      // something was asked for that a capture refuses
+};
+struct CUgraphNode_st {
+  bool kernel = false;
+};
+struct CUgraph_st {
+  simt::Recording work;
+  std::vector<CUgraphNode_st> nodes;
+};
+struct CUgraphExec_st {
+  simt::Recording work;
+};
 
 namespace {
 
-using Buffer = secateur::simt::GuardedBuffer;
+using Buffer = simt::GuardedBuffer;
 
 // Every piece of device memory alive. Its last byte lies at a guard page but for what 256-byte alignment
 // takes.
 std::map<void*, std::unique_ptr<Buffer>>& memory() {
   static std::map<void*, std::unique_ptr<Buffer>> pieces;
   return pieces;
+}
+
+std::set<CUstream_st*>& capturing() {
+  static std::set<CUstream_st*> streams;
+  return streams;
+}
+
+// What went wrong in the last graph that was launched.
+std::string& fault() {
+  static std::string words;
+  return words;
 }
 
 // Whether `bytes` from `address` on lie in one piece of device memory.
@@ -26,12 +59,28 @@ bool on_device(const void* address, std::size_t bytes) {
   return false;
 }
 
-constexpr std::size_t kMemory = std::size_t{1} << 34;  // bytes that one allocation may have
+// What a capture refuses ends it: nothing comes of it any more.
+cudaError_t refused_by_captures() {
+  for (CUstream_st* stream : capturing()) stream->invalid = true;
+  return cudaErrorStreamCaptureUnsupported;
+}
 
-int stream_object = 0;
-int handle_object = 0;
+cudaError_t queue(cudaStream_t stream, const std::function<void()>& work) {
+  simt::submit(stream, {.run =
+                            [work] {
+                              work();
+                              return std::string();
+                            },
+                        .kernel = false});
+  return cudaSuccess;
+}
 
 }  // namespace
+
+secateur::simulated::Gpu& secateur::simulated::gpu() {
+  static Gpu instance;
+  return instance;
+}
 
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
@@ -39,6 +88,12 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "no error";
     case cudaErrorMemoryAllocation:
       return "out of memory";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated:
+      return "operation failed due to a previous error during capture";
+    case cudaErrorLaunchFailure:
+      return fault().c_str();
     case cudaErrorInvalidValue:
       break;
   }
@@ -67,47 +122,125 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 
 cudaError_t cudaMalloc(void** result, std::size_t bytes) {
   constexpr std::size_t kAlignment = 256;
-  if (bytes > kMemory) return cudaErrorMemoryAllocation;
+  if (!capturing().empty()) return refused_by_captures();
+  if (bytes > secateur::simulated::gpu().memory) return cudaErrorMemoryAllocation;
   auto piece = std::make_unique<Buffer>((bytes + kAlignment - 1) / kAlignment * kAlignment);
   *result = piece->data();
   memory().emplace(*result, std::move(piece));
+  ++secateur::simulated::gpu().allocations;
   return cudaSuccess;
 }
 cudaError_t cudaFree(void* address) {
+  if (!capturing().empty()) return refused_by_captures();
   return memory().erase(address) == 1 ? cudaSuccess : cudaErrorInvalidValue;
 }
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
-  *free = *total = kMemory;
+  *free = *total = secateur::simulated::gpu().memory;
   return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void* destination, const void* source, std::size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t /*stream*/) {
+                            cudaStream_t stream) {
   if (on_device(destination, bytes) != (kind != cudaMemcpyDeviceToHost)) return cudaErrorInvalidValue;
   if (on_device(source, bytes) != (kind != cudaMemcpyHostToDevice)) return cudaErrorInvalidValue;
-  std::memcpy(destination, source, bytes);
-  return cudaSuccess;
+  if (kind != cudaMemcpyDeviceToDevice && simt::is_recorded(stream)) return refused_by_captures();
+  return queue(stream, [=] { std::memcpy(destination, source, bytes); });
 }
-cudaError_t cudaMemsetAsync(void* destination, int value, std::size_t bytes, cudaStream_t /*stream*/) {
+cudaError_t cudaMemsetAsync(void* destination, int value, std::size_t bytes, cudaStream_t stream) {
   if (!on_device(destination, bytes)) return cudaErrorInvalidValue;
-  std::memset(destination, value, bytes);
-  return cudaSuccess;
+  return queue(stream, [=] { std::memset(destination, value, bytes); });
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned /*flags*/) {
-  *stream = reinterpret_cast<cudaStream_t>(&stream_object);
+  *stream = new CUstream_st;
   return cudaSuccess;
 }
-cudaError_t cudaStreamDestroy(cudaStream_t /*stream*/) { return cudaSuccess; }
-cudaError_t cudaStreamSynchronize(cudaStream_t /*stream*/) { return cudaSuccess; }
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  if (stream->capture != nullptr) return refused_by_captures();
+  delete stream;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (simt::is_recorded(stream)) return refused_by_captures();
+  ++secateur::simulated::gpu().synchronizations;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode /*mode*/) {
+  if (stream->capture != nullptr) return refused_by_captures();
+  stream->capture = std::make_unique<simt::Recording>();
+  stream->invalid = false;
+  capturing().insert(stream);
+  simt::record(stream, stream->capture.get());
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  *graph = nullptr;
+  if (stream->capture == nullptr) return cudaErrorInvalidValue;
+  simt::record(stream, nullptr);
+  capturing().erase(stream);
+  const std::unique_ptr<simt::Recording> captured = std::move(stream->capture);
+  if (stream->invalid) return cudaErrorStreamCaptureInvalidated;
+  *graph = new CUgraph_st{*captured, {}};
+  for (const simt::Work& work : *captured) (*graph)->nodes.push_back({work.kernel});
+  return cudaSuccess;
+}
+cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, std::size_t* count) {
+  if (nodes == nullptr) {
+    *count = graph->nodes.size();
+    return cudaSuccess;
+  }
+  *count = std::min(*count, graph->nodes.size());
+  for (std::size_t i = 0; i < *count; ++i) nodes[i] = &graph->nodes[i];
+  return cudaSuccess;
+}
+cudaError_t cudaGraphNodeGetType(cudaGraphNode_t node, cudaGraphNodeType* type) {
+  *type = node->kernel ? cudaGraphNodeTypeKernel : cudaGraphNodeTypeMemcpy;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long flags) {
+  if (flags != 0) return cudaErrorInvalidValue;
+  *executable = new CUgraphExec_st{graph->work};
+  ++secateur::simulated::gpu().instantiations;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  if (simt::is_recorded(stream)) return refused_by_captures();
+  ++secateur::simulated::gpu().graph_launches;
+  for (const simt::Work& work : executable->work) {
+    fault() = work.run();
+    if (!fault().empty()) return cudaErrorLaunchFailure;
+  }
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete executable;
+  return cudaSuccess;
+}
+
+struct cudnnContext {
+  cudaStream_t stream = nullptr;
+};
 
 std::size_t cudnnGetVersion() { return 91900; }
 cudnnStatus_t cudnnCreate(cudnnHandle_t* handle) {
-  *handle = reinterpret_cast<cudnnHandle_t>(&handle_object);
+  *handle = new cudnnContext;
   return CUDNN_STATUS_SUCCESS;
 }
-cudnnStatus_t cudnnDestroy(cudnnHandle_t /*handle*/) { return CUDNN_STATUS_SUCCESS; }
-cudnnStatus_t cudnnSetStream(cudnnHandle_t /*handle*/, cudaStream_t /*stream*/) {
+cudnnStatus_t cudnnDestroy(cudnnHandle_t handle) {
+  delete handle;
+  return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {
+  handle->stream = stream;
+  return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnGetStream(cudnnHandle_t handle, cudaStream_t* stream) {
+  *stream = handle->stream;
   return CUDNN_STATUS_SUCCESS;
 }
 const char* cudnnGetErrorString(cudnnStatus_t status) {

@@ -321,8 +321,9 @@ Runner augment_runner(const Maker& make, std::int64_t batch, std::int64_t side, 
   options.ld = ld;
   options.random_crop = options.random_flip = true;
   return {[=] {
-            check(k::augment(out->data(), source->as<std::uint8_t>(), samples->as<std::int32_t>(),
-                             epoch->as<std::uint32_t>(), batch, options, make.stream));
+            check(k::augment(out->data(), source->as<std::uint8_t>(),
+                             {.samples = samples->as<std::int32_t>(), .epoch = epoch->as<std::uint32_t>()},
+                             batch, options, make.stream));
           },
           nullptr};
 }

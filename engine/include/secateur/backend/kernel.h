@@ -19,6 +19,10 @@
 
 namespace secateur {
 
+namespace kernels {
+struct StepState;  // secateur/kernels/step_state.h
+}
+
 // Arithmetic of compute and activations. Masters, statistics, momentum and scores stay fp32; fp64 is the
 // reference's.
 enum class Precision : std::uint8_t { fp32, tf32, bf16, fp16, fp64 };
@@ -33,6 +37,9 @@ struct StepState {
   std::int64_t step = 0;     // of the optimiser, counted over the whole run: keys dropout
   std::int64_t samples = 0;  // valid samples of this batch; 0 means all
   double loss_scale = 1;     // gradients are those of the loss times this: keeps small ones from underflow
+  // A DeviceStep's state: then step and loss scale are read there when the work runs, not above, and losses
+  // and hits are added to it. Null: the values above.
+  kernels::StepState* on_device = nullptr;
 };
 
 // All a kernel may know when it is made. Tensors carry shapes and leading dimensions, but no memory yet.

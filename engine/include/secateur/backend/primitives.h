@@ -4,20 +4,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 
+#include "secateur/backend/device_step.h"
+#include "secateur/backend/update.h"
 #include "secateur/core/device.h"
 #include "secateur/core/tensor.h"
 
 namespace secateur {
-
-// One parameter's part of the slab in a weight update. Offsets and counts are in elements.
-struct UpdateSegment {
-  std::int64_t offset = 0;
-  std::int64_t count = 0;
-  double weight_decay = 0;
-  double l1 = 0;  // coefficient of the subgradient of sum |w|
-};
 
 struct SgdSettings {
   double learning_rate = 0.1;
@@ -63,11 +58,14 @@ struct GatherSegment {
 };
 
 // Which images are loaded, and how each is cropped and mirrored: drawn from RandomSequence(seed,
-// RngPurpose::augmentation, epoch, samples[n]): the crop's row and column, each below 2 * padding + 1, in the
-// image with `padding` black pixels on each side; then a bit, mirrored where it is 1. Of a sample in the
-// middle without crop.
+// RngPurpose::augmentation, epoch, samples[*first + n]): the crop's row and column, each below 2 * padding +
+// 1, in the image with `padding` black pixels on each side; then a bit, mirrored where it is 1. Of a sample
+// in the middle without crop. Pointers are to device memory, which is read when the work runs.
 struct ImageAugmentation {
-  const std::int32_t* samples = nullptr;  // [count]; null: 0, 1, 2, ...
+  const std::int32_t* samples = nullptr;  // null: 0, 1, 2, ...
+  const std::int64_t* first = nullptr;    // place of the batch in samples and labels; null: 0
+  const std::int32_t* labels = nullptr;   // of the samples, in their order; null: none are loaded
+  std::int32_t* loaded_labels = nullptr;  // [count]: labels[*first + n]
   std::int64_t padding = 0;
   bool crop = false;
   bool mirror = false;
@@ -106,10 +104,9 @@ class Primitives {
   virtual void fill(Stream& stream, const Tensor& out, double value) = 0;
 
   // images[n, h, w, c] = (pixel / 255 - mean[c]) / deviation[c] for n < count, rounded to the type of
-  // `images`
-  // [>= count, H, W, C]; padding lanes become zero. The pixel is that of image samples[n] of `pixels` [*, H,
-  // W, C] (dense, on the device, like samples), cropped and mirrored as asked for. Host devices compute in
-  // double, a GPU in float and for at most 4 channels. An index in samples is trusted.
+  // `images` [>= count, H, W, C]; padding lanes become zero. The pixel is that of image samples[*first + n]
+  // of `pixels` [*, H, W, C] (dense, on the device), cropped and mirrored as asked for. Host devices compute
+  // in double, a GPU in float and for at most 4 channels. An index in samples is trusted.
   virtual void load_images(Stream& stream, const std::uint8_t* pixels, std::int64_t count,
                            std::span<const double> mean, std::span<const double> deviation,
                            const ImageAugmentation& augmentation, const Tensor& images) = 0;
@@ -117,6 +114,10 @@ class Primitives {
   // True when every element of the `count` is finite.
   [[nodiscard]] virtual bool all_finite(Stream& stream, DType type, const void* values,
                                         std::int64_t count) = 0;
+
+  // The scalars of training steps that are to run without the host, where the stream can be recorded; null
+  // elsewhere. The stream must outlive them.
+  [[nodiscard]] virtual std::unique_ptr<DeviceStep> make_device_step(Stream& /*stream*/) { return nullptr; }
 };
 
 // The primitives of a device kind. Throws Error when this build has none for it.

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,8 @@ class Device {
   // What a person would call it: the processor's or the GPU's name.
   [[nodiscard]] virtual std::string description() const = 0;
   [[nodiscard]] virtual std::unique_ptr<Stream> make_stream() = 0;
+  // Bytes that could be allocated now, as far as the device tells; nothing where it does not (the host).
+  [[nodiscard]] virtual std::optional<std::int64_t> free_bytes() const { return std::nullopt; }
 
   // Memory aligned to kAlignment. Prefer Slab, which releases by itself.
   [[nodiscard]] void* allocate(std::int64_t bytes);
@@ -62,6 +65,22 @@ class Device {
   std::int64_t allocations_ = 0;
 };
 
+// Work that was recorded from a stream, to be queued again as a whole by one call.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+
+  // Queues the work, with the addresses and values of its recording, on the stream that it was recorded from.
+  virtual void replay() = 0;
+  // Kernels that one replay runs.
+  [[nodiscard]] virtual std::int64_t kernels() const = 0;
+
+ protected:
+  Recording() = default;
+};
+
 // Work queued on a stream runs in order. Host streams run at once.
 class Stream {
  public:
@@ -79,6 +98,12 @@ class Stream {
   virtual void copy_to_host(void* host, const void* source, std::int64_t bytes) = 0;
   virtual void copy(void* destination, const void* source, std::int64_t bytes) = 0;
   virtual void zero(void* destination, std::int64_t bytes) = 0;
+
+  // Whether record() works here; host streams, which queue nothing, cannot.
+  [[nodiscard]] virtual bool can_record() const { return false; }
+  // What `work` queues on this stream, not run but kept. `work` may not wait for the stream, copy from or to
+  // the host, or take memory: throws Error then, as for whatever `work` throws, and the stream is as before.
+  [[nodiscard]] virtual std::unique_ptr<Recording> record(const std::function<void()>& work);
 
  protected:
   explicit Stream(Device& device) : device_(device) {}

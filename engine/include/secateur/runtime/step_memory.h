@@ -7,6 +7,7 @@
 #include "secateur/backend/kernel.h"
 #include "secateur/core/device.h"
 #include "secateur/graph/graph.h"
+#include "secateur/runtime/program.h"
 
 namespace secateur {
 
@@ -20,6 +21,7 @@ struct StepMemory {
   std::int64_t model = 0;        // parameters; with gradients and momentum when training
   std::int64_t step = 0;         // peak of maps, gradients, kept values and workspaces
   std::int64_t lower_bound = 0;  // of `step`: no placement of these buffers needs less
+  [[nodiscard]] std::int64_t step_alone() const { return step; }
   [[nodiscard]] std::int64_t total() const { return model + step; }
 };
 
@@ -30,5 +32,13 @@ struct StepMemory {
 // several batches (options.batch is where the search begins); 0: not even one image fits.
 [[nodiscard]] std::int64_t largest_batch(const Graph& graph, Device& device, const StepOptions& options,
                                          std::int64_t bytes);
+// The same for a model that lies on its device already: `bytes` are for the step alone.
+[[nodiscard]] std::int64_t largest_batch(Model& model, Stream& stream, const StepOptions& options,
+                                         std::int64_t bytes);
+
+// Throws Error with the figures, and the largest batch that would fit, where the device tells how much memory
+// it has left (Device::free_bytes) and `step_bytes` are more than that and what the arena would give back.
+void require_step_fits(Model& model, const Arena& arena, Stream& stream, const StepOptions& options,
+                       std::int64_t step_bytes);
 
 }  // namespace secateur

@@ -7,17 +7,11 @@
 
 #include <cstdint>
 
+#include "secateur/backend/device_step.h"
 #include "secateur/backend/kernel.h"
 #include "secateur/io/state_tree.h"
 
 namespace secateur {
-
-struct LossScaleOptions {
-  double start = 65536;
-  double smallest = 1;
-  double largest = 16777216;
-  std::int64_t interval = 2000;
-};
 
 class LossScale {
  public:
@@ -25,22 +19,27 @@ class LossScale {
   explicit LossScale(Precision precision, LossScaleOptions options = {});
 
   [[nodiscard]] bool active() const { return active_; }
-  [[nodiscard]] double value() const { return value_; }
+  [[nodiscard]] double value() const { return state_.value; }
+  [[nodiscard]] const LossScaleOptions& options() const { return options_; }
+  [[nodiscard]] const LossScaleState& state() const { return state_; }
   // Tells whether the gradients of a step were finite. Throws Error where they were not although the factor
   // can be made no smaller.
   void update(bool finite);
+  // Takes over where steps on the device have brought it; `exhausted`: the last one asked for a smaller
+  // factor than there is, which throws Error as update() does.
+  void follow(const LossScaleState& state, bool exhausted);
   // Steps that were not taken, over the whole run.
-  [[nodiscard]] std::int64_t skipped() const { return skipped_; }
+  [[nodiscard]] std::int64_t skipped() const { return state_.skipped; }
 
   void save(StateWriter writer) const;
   void restore(const StateReader& reader);
 
  private:
+  void require_larger_than_smallest(bool larger) const;
+
   LossScaleOptions options_;
   bool active_;
-  double value_;
-  std::int64_t finite_steps_ = 0;  // since the factor last changed
-  std::int64_t skipped_ = 0;
+  LossScaleState state_;
 };
 
 }  // namespace secateur

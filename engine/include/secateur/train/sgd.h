@@ -19,6 +19,8 @@ struct SgdOptions {
 struct UpdateTerms {
   std::vector<UpdateSegment> segments;  // one a trained parameter
   const void* decay = nullptr;          // see SgdSettings
+
+  bool operator==(const UpdateTerms&) const = default;
 };
 
 class Sgd {
@@ -33,6 +35,11 @@ class Sgd {
   [[nodiscard]] UpdateTerms plain_terms() const;
   void use(UpdateTerms terms);
   void reset() { generation_ = -1; }
+  // What the next update runs over.
+  [[nodiscard]] UpdateSlabs slabs();
+  // Counts changes of the terms, those of slabs() included: what was recorded with other terms is out of
+  // date.
+  [[nodiscard]] std::int64_t revision() const { return revision_; }
   [[nodiscard]] const SgdOptions& options() const { return options_; }
 
  private:
@@ -40,6 +47,7 @@ class Sgd {
   SgdOptions options_;
   UpdateTerms terms_;
   std::int64_t generation_ = -1;
+  std::int64_t revision_ = 0;
 };
 
 }  // namespace secateur

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "secateur/io/state_tree.h"
 #include "secateur/runtime/program.h"
@@ -24,6 +26,10 @@ struct TrainerOptions {
   double label_smoothing = 0;
   bool drop_last = false;  // true: the last, smaller batch of an epoch is not trained on
   std::uint64_t seed = 1;
+  // Where the device can: a step is recorded once and replayed, and the host looks at loss and counts after
+  // the first and then every `read_every` steps, and after the last of an epoch. False: after every step.
+  bool record = true;
+  std::int64_t read_every = 50;
 };
 
 // Seconds of the steps since they were last asked for. Reading the loss counts as forward.
@@ -63,6 +69,7 @@ struct EpochReport {
 class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
+  // After each step whose loss the host has looked at (TrainerOptions::read_every).
   virtual void on_step(const StepReport& /*report*/) {}
   virtual void on_epoch(const EpochReport& /*report*/) {}
   // True ends the epoch after this step; run_epoch then throws Interrupted.
@@ -75,12 +82,18 @@ class Interrupted : public Error {
   using Error::Error;
 };
 
+class RecordedSteps;
+
 class Trainer {
  public:
   Trainer(Model& model, Arena& arena, Stream& stream, BatchSource& source, TrainerOptions options);
+  ~Trainer();
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
 
   // One pass over the source. `phase_epoch` is how many epochs of `phase` have gone before. Throws Error that
-  // names epoch and step when the loss is not finite; the weights of that step are not updated.
+  // names epoch and step when the loss is not finite; the weights of that step, and of those queued after it,
+  // are not updated.
   EpochReport run_epoch(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer);
   // The same with a hook at work.
   EpochReport run_epoch(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer,
@@ -89,13 +102,18 @@ class Trainer {
   [[nodiscard]] std::int64_t epoch() const { return epoch_; }
   [[nodiscard]] std::int64_t step() const { return step_; }
   [[nodiscard]] const TrainerOptions& options() const { return options_; }
-  // Planned activation bytes of the training program (compiles it when needed).
+  // Planned activation bytes of the training program. Compiles it when needed, and throws Error with the
+  // figures, and the largest batch that would fit, where the device has not so much memory left.
   [[nodiscard]] std::int64_t planned_bytes();
+  // What the device will have allocated in the first step: what it has now, and the program's plan.
+  [[nodiscard]] std::int64_t peak_bytes();
   // The program of whole batches (compiled when needed), for a look at its figures.
   [[nodiscard]] const Program& program();
+  // Kernels that a recorded step of a whole batch runs, from input to update; 0: none was recorded.
+  [[nodiscard]] std::int64_t recorded_kernels() const;
 
-  // From here on the parts of every step are timed; on a GPU the host then waits after each, which costs
-  // time.
+  // From here on the parts of every step are timed, and none is recorded; on a GPU the host then waits after
+  // each part, which costs time.
   void time_steps() { timed_ = true; }
   [[nodiscard]] StepTimes take_times() { return std::exchange(times_, {}); }
 
@@ -103,11 +121,35 @@ class Trainer {
   void restore(const StateReader& reader);
 
  private:
+  // What an epoch has come to, as far as the host knows.
+  struct EpochSums {
+    std::int64_t samples = 0;
+    double loss = 0;
+    std::int64_t top1 = 0;
+
+    void add(const BatchMetrics& metrics, std::int64_t count) {
+      samples += count;
+      loss += metrics.loss_sum;
+      top1 += metrics.top1;
+    }
+    [[nodiscard]] double mean_loss() const { return loss / static_cast<double>(samples); }
+  };
+
   void compile();
   EpochReport run_steps(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer,
                         TrainHook* hook);
+  // A step that the host looks at.
   [[nodiscard]] BatchMetrics train_step(Program& program, std::int64_t first, std::int64_t count,
                                         double rate);
+  // Steps that are recorded: `rates` are those of the epoch's steps. take_recorded_step() is true where the
+  // host has looked at it and those before.
+  [[nodiscard]] bool records() const { return recorded_ != nullptr && !timed_; }
+  void begin_recorded(std::span<const double> rates);
+  [[nodiscard]] bool take_recorded_step(Program& program, std::int64_t step, std::span<const double> rates,
+                                        EpochSums& sums);
+  void read_back(std::span<const double> rates, EpochSums& sums);
+  [[noreturn]] void fail_non_finite(const Program& program, std::int64_t first, std::int64_t count,
+                                    double rate, const StepState& state);
   [[nodiscard]] bool gradients_finite();
 
   Model& model_;
@@ -119,6 +161,8 @@ class Trainer {
   LossScale loss_scale_;
   std::unique_ptr<Program> program_;
   std::unique_ptr<Program> tail_program_;
+  std::unique_ptr<RecordedSteps> recorded_;  // null: the host looks after every step
+  std::int64_t recorded_from_ = 0;           // what step_ was at the start of the recorded epoch
   std::int64_t generation_ = -1;
   std::int64_t epoch_ = 0;
   std::int64_t step_ = 0;

@@ -14,6 +14,7 @@
 
 #ifdef SECATEUR_SIMT
 #include "simt/executor.h"
+#include "simt/stream.h"
 #else
 #include <cuda_runtime_api.h>
 #endif
@@ -85,13 +86,17 @@ template <typename... Parameters, typename... Arguments>
   }
   std::tuple<Parameters...> values{static_cast<Parameters>(std::forward<Arguments>(arguments))...};
 #ifdef SECATEUR_SIMT
-  static_cast<void>(stream);
-  const auto body = [kernel, &values] { std::apply(kernel, values); };
   const simt::LaunchShape shape{
       {static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z)},
       static_cast<unsigned>(threads),
       shared_bytes};
-  std::string fault = simt::execute(name, shape, body);
+  // The arguments are copied, as a launch copies them: a recorded stream runs it later.
+  std::string fault = simt::submit(stream, {.run =
+                                                [name, kernel, shape, values] {
+                                                  const auto body = [&] { std::apply(kernel, values); };
+                                                  return simt::execute(name, shape, body);
+                                                },
+                                            .kernel = true});
   if (fault.empty()) return Status::success();
   return {StatusCode::launch_failed, std::move(fault)};
 #else

@@ -4,7 +4,7 @@
 //   p = softmax(z_n)      q = (1 - smoothing) * onehot(label) + smoothing / classes
 //   loss_n = -sum over k of q_k log p_k
 //   dz = gradient_scale * (p * sum q - q)
-//   rank_n = number of classes with a larger logit than the label's, or the same logit and a lower index
+//   rank_n = number of other classes whose logit is not below the label's: a tie counts against it
 //   top1 counts rank 0, top5 rank below 5
 //
 // or with q = soft_targets[n], [samples, classes] fp32 dense, in place of label and smoothing (the label, if

@@ -1,0 +1,53 @@
+#include "train/recorded_steps.h"
+
+#include <utility>
+
+#include "secateur/backend/primitives.h"
+
+namespace secateur {
+
+std::unique_ptr<RecordedSteps> RecordedSteps::make(const Arena& arena, Stream& stream, BatchSource& source,
+                                                   Sgd& sgd, std::uint64_t seed) {
+  std::unique_ptr<DeviceStep> state = primitives_of(stream.device().kind()).make_device_step(stream);
+  if (state == nullptr) return nullptr;
+  return std::unique_ptr<RecordedSteps>(
+      new RecordedSteps(arena, stream, source, sgd, seed, std::move(state)));
+}
+
+RecordedSteps::RecordedSteps(const Arena& arena, Stream& stream, BatchSource& source, Sgd& sgd,
+                             std::uint64_t seed, std::unique_ptr<DeviceStep> state)
+    : arena_(arena), stream_(stream), source_(source), sgd_(sgd), seed_(seed), state_(std::move(state)) {}
+
+void RecordedSteps::take(Program& program, std::int64_t first) {
+  const Tensor images = program.images();  // from here on the arena holds the program's plan
+  const UpdateSlabs slabs = sgd_.slabs();  // and the revision is that of the terms in use
+  if (!source_.on_device()) source_.fill(first, program.batch(), stream_, images, program.labels());
+  Step& step = steps_[&program];
+  if (!std::exchange(step.ran, true)) return queue(program, slabs);
+  if (step.recording == nullptr || step.arena_generation != arena_.generation() ||
+      step.update_revision != sgd_.revision()) {
+    step.recording.reset();
+    step.recording = stream_.record([&] { queue(program, slabs); });
+    step.arena_generation = arena_.generation();
+    step.update_revision = sgd_.revision();
+  }
+  step.recording->replay();
+}
+
+void RecordedSteps::queue(Program& program, const UpdateSlabs& slabs) {
+  const std::int64_t samples = program.batch();
+  if (source_.on_device()) {
+    source_.fill_at(state_->place(), samples, stream_, program.images(), program.labels());
+  }
+  const StepState state{.seed = seed_, .samples = samples, .on_device = state_->state()};
+  program.forward(state);
+  program.backward(state);
+  state_->update(slabs, samples);
+}
+
+std::int64_t RecordedSteps::kernels(const Program& program) const {
+  const auto found = steps_.find(&program);
+  return found == steps_.end() || found->second.recording == nullptr ? 0 : found->second.recording->kernels();
+}
+
+}  // namespace secateur
