@@ -67,7 +67,8 @@ class PruneRun {
         folder_(folder),
         weights_(arguments.weights),
         session_(options.run),
-        loaded_(load_model(arguments.resume ? folder.checkpoint() : arguments.weights, session_)),
+        loaded_(arguments.resume ? load_model(folder.checkpoint(), session_, Averages::keep)
+                                 : load_model(arguments.weights, session_)),
         base_(Graph::load(StateReader(loaded_.tree).scope(arguments.resume ? "base_graph" : "model/graph"))),
         data_(open_data(options, kept_split(loaded_, arguments.weights.string(), options.data.steer_by))),
         training_source_(data_.training_source(options, session_.stream())),
@@ -118,6 +119,7 @@ class PruneRun {
     }
     const LoopResult result = run_loop();
     log_widths();
+    loaded_.model.adopt_averages(session_.stream());
     save(folder_.model());
     measure("after", folder_.model());
     const RunHistory history = read_run_history(folder_.log());

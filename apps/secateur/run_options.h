@@ -142,6 +142,7 @@ struct TrainOptions {
   double weight_decay = 5e-4;
   bool decay_norm_and_bias = true;
   double label_smoothing = 0;
+  double ema = 0;
   bool drop_last = false;
   std::int64_t checkpoint_every = 1;  // epochs
   bool record = true;                 // a step once, where the device can; then it is replayed
@@ -213,6 +214,8 @@ void describe(TrainOptions& o, Visitor& v) {
   v("train.weight-decay", o.weight_decay, "Weight decay", at_least(0));
   v("train.decay-norm-and-bias", o.decay_norm_and_bias, "Weight decay on batch norm and biases too");
   v("train.label-smoothing", o.label_smoothing, "Label smoothing", at_least(0), below(1));
+  v("train.ema", o.ema, "Decay of averaged weights, which are evaluated and saved; 0 for none (0.9999)",
+    at_least(0), below(1));
   v("train.drop-last", o.drop_last, "Leave out the last, smaller batch of an epoch");
   v("train.checkpoint-every", o.checkpoint_every, "Epochs between checkpoints", at_least(1));
   v("train.record", o.record,

@@ -170,11 +170,12 @@ std::optional<data::TrainValidationSplit> LoadedModel::split() const {
 
 std::string LoadedModel::text(const std::string& path) const { return tree.get_or<std::string>(path, ""); }
 
-LoadedModel load_model(const std::filesystem::path& file, Session& session) {
+LoadedModel load_model(const std::filesystem::path& file, Session& session, Averages averages) {
   StateTree tree = read_checkpoint(file);
   require(StateReader(tree).contains("model"), "'{}' holds no model", file.string());
   try {
     Model model = Model::load(StateReader(tree).scope("model"), session.device(), session.stream());
+    if (averages == Averages::adopt) model.adopt_averages(session.stream());
     return {std::move(tree), std::move(model)};
   } catch (const Error& error) {
     throw Error(fmt::format("{}: {}", file.string(), error.what()), error.where());

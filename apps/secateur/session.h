@@ -98,6 +98,10 @@ struct LoadedModel {
   [[nodiscard]] std::optional<data::TrainValidationSplit> split() const;
   [[nodiscard]] std::string text(const std::string& path) const;  // "" when it is not there
 };
-[[nodiscard]] LoadedModel load_model(const std::filesystem::path& file, Session& session);
+// What becomes of averaged weights, which the checkpoint of a run holds beside the others: they take their
+// place, or are kept.
+enum class Averages : std::uint8_t { adopt, keep };
+[[nodiscard]] LoadedModel load_model(const std::filesystem::path& file, Session& session,
+                                     Averages averages = Averages::adopt);
 
 }  // namespace secateur::app

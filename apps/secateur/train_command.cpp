@@ -25,6 +25,7 @@ TrainerOptions trainer_options(const RunOptions& options, Precision precision) {
   result.precision = precision;
   result.sgd = {t.momentum, t.weight_decay, t.nesterov, t.decay_norm_and_bias};
   result.label_smoothing = t.label_smoothing;
+  result.average_decay = t.ema;
   result.drop_last = t.drop_last;
   result.seed = options.run.seed;
   result.record = t.record;
@@ -91,6 +92,7 @@ class TrainRun {
         roll_back();
       }
     }
+    model_.adopt_averages(session_.stream());
     const auto test_source = data_.test_source();
     const Evaluation test = evaluator_.run(*test_source);
     save(folder_.model());

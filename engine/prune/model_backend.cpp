@@ -99,6 +99,10 @@ void ModelPruningBackend::apply(const PruningPlan& plan) {
   parts_.arena.clear();  // what it holds is worthless afterwards, and the removal needs memory
   if (criterion_->edit() == WeightEdit::sketch) sketch_weights(parts_.model, plan, parts_.stream);
   apply_plan(parts_.model, plan, parts_.stream);
+  // An average of the weights before an edit belongs to another function.
+  if (criterion_->edit() != WeightEdit::none && parts_.model.averaged()) {
+    parts_.model.restart_averages(parts_.stream);
+  }
   norms_.clear();
 }
 

@@ -14,7 +14,7 @@ std::vector<std::int64_t> all_below(std::int64_t count) {
   return indices;
 }
 
-// How one parameter is gathered: index tables shared by its value and its momentum.
+// How one parameter is gathered: index tables shared by its value, its momentum and its average.
 struct GatherTables {
   std::vector<std::int64_t> rows;
   std::vector<std::int64_t> row_group;  // empty for one group
@@ -106,7 +106,8 @@ SurgeryEstimate estimate_surgery(const Model& model, const PruningPlan& plan) {
   const Graph smaller = pruned_graph(model.graph(), spaces, plan.members(spaces));
   SurgeryEstimate estimate;
   estimate.bytes_before = model.bytes();
-  estimate.bytes_after = plan.empty() ? model.bytes() : plan_parameters(smaller).bytes(model.dtype());
+  estimate.bytes_after =
+      plan.empty() ? model.bytes() : plan_parameters(smaller).bytes(model.dtype(), model.averaged());
   estimate.peak_bytes = plan.empty() ? model.bytes() : estimate.bytes_before + estimate.bytes_after;
   return estimate;
 }
@@ -117,10 +118,11 @@ SurgeryEstimate apply_plan(Model& model, const PruningPlan& plan, Stream& stream
   const ChannelSpaces spaces(model.graph());
   Removal removal = prepare(model, plan.members(spaces), spaces);
 
-  Slab slab(model.device(), removal.layout.bytes(model.dtype()));
+  Slab slab(model.device(), removal.layout.bytes(model.dtype(), model.averaged()));
   stream.zero(slab.data(), slab.bytes());
   const std::int64_t element = size_of(model.dtype());
   const std::int64_t momentum_start = removal.layout.value_elements() + removal.layout.trained_elements;
+  const std::int64_t average_start = momentum_start + removal.layout.trained_elements;
   std::vector<GatherSegment> segments;
   for (std::size_t i = 0; i < removal.tables.size(); ++i) {
     const auto index = static_cast<std::int64_t>(i);
@@ -128,6 +130,9 @@ SurgeryEstimate apply_plan(Model& model, const PruningPlan& plan, Stream& stream
     add_segment(segments, removal.tables[i], model.value(index), slab.at(offset * element));
     if (const Tensor momentum = model.momentum(index); !momentum.empty()) {
       add_segment(segments, removal.tables[i], momentum, slab.at((momentum_start + offset) * element));
+    }
+    if (const Tensor average = model.average(index); !average.empty()) {
+      add_segment(segments, removal.tables[i], average, slab.at((average_start + offset) * element));
     }
   }
   primitives_of(model.device().kind()).gather(stream, model.dtype(), segments);

@@ -324,6 +324,8 @@ CompiledProgram compile(const Model& model, Stream& stream, const ProgramOptions
           name_of(options.precision), name_of(stream.device().kind()));
   require(!options.frozen || options.mode == ProgramMode::infer,
           "frozen parameters are for inference; the other modes change or score them");
+  require(!options.averaged || (options.mode == ProgramMode::infer && model.averaged()),
+          "a program of averaged weights is for inference, by a model that keeps them");
   ProgramOptions chosen = options;
   const DeviceKind device = stream.device().kind();
   if (chosen.channel_padding == 0 && device == DeviceKind::cuda) {

@@ -17,8 +17,8 @@ constexpr std::int64_t kRegionAlignment = 64;
 
 }  // namespace
 
-std::int64_t ParameterLayout::bytes(DType type) const {
-  return (value_elements() + 2 * trained_elements) * size_of(type);
+std::int64_t ParameterLayout::bytes(DType type, bool averaged) const {
+  return ((averaged ? 2 : 1) * value_elements() + 2 * trained_elements) * size_of(type);
 }
 
 ParameterLayout plan_parameters(const Graph& graph) {
@@ -62,6 +62,7 @@ Model::Model(Graph graph, Device& device)
 Model& Model::operator=(Model&& other) noexcept {
   device_ = other.device_;
   dtype_ = other.dtype_;
+  averaged_ = other.averaged_;
   replace(std::move(other.graph_), std::move(other.layout_), std::move(other.slab_));
   return *this;
 }
@@ -90,10 +91,45 @@ Tensor Model::momentum(std::int64_t parameter) const {
   return tensor_at(parameter, layout_.value_elements() + layout_.trained_elements);
 }
 
+Tensor Model::average(std::int64_t parameter) const {
+  if (!averaged_) return {};
+  return tensor_at(parameter, layout_.value_elements() + 2 * layout_.trained_elements);
+}
+
 void* Model::gradients() const { return slab_.at(layout_.value_elements() * size_of(dtype_)); }
 
 void* Model::momenta() const {
   return slab_.at((layout_.value_elements() + layout_.trained_elements) * size_of(dtype_));
+}
+
+void* Model::averages() const {
+  require(averaged_, "the model keeps no averages of its weights");
+  return slab_.at((layout_.value_elements() + 2 * layout_.trained_elements) * size_of(dtype_));
+}
+
+void Model::move_slab(bool averaged, Stream& stream) {
+  Slab slab(*device_, layout_.bytes(dtype_, averaged));
+  stream.copy(slab.data(), slab_.data(), layout_.bytes(dtype_));
+  stream.synchronize();
+  slab_ = std::move(slab);
+  averaged_ = averaged;
+  ++generation_;
+}
+
+void Model::keep_averages(Stream& stream) {
+  if (averaged_) return;
+  move_slab(true, stream);
+  restart_averages(stream);
+}
+
+void Model::restart_averages(Stream& stream) {
+  stream.copy(averages(), values(), layout_.value_elements() * size_of(dtype_));
+}
+
+void Model::adopt_averages(Stream& stream) {
+  if (!averaged_) return;
+  stream.copy(values(), averages(), layout_.value_elements() * size_of(dtype_));
+  move_slab(false, stream);
 }
 
 void Model::initialize(std::uint64_t seed, Stream& stream) {
@@ -120,6 +156,7 @@ void Model::initialize(std::uint64_t seed, Stream& stream) {
     }
     write(static_cast<std::int64_t>(i), values, stream);
   }
+  if (averaged_) restart_averages(stream);
 }
 
 std::vector<double> Model::read(std::int64_t parameter, Stream& stream) const {
@@ -141,12 +178,14 @@ void Model::save(StateWriter writer, Stream& stream) const {
   };
   StateWriter values = writer.scope("parameters");
   StateWriter momenta = writer.scope("momentum");
+  StateWriter averages = writer.scope("averages");
   for (std::size_t i = 0; i < layout_.parameters.size(); ++i) {
     const auto index = static_cast<std::int64_t>(i);
     values.set(layout_.parameters[i].name, stored(value(index)));
     if (const Tensor velocity = momentum(index); !velocity.empty()) {
       momenta.set(layout_.parameters[i].name, stored(velocity));
     }
+    if (averaged_) averages.set(layout_.parameters[i].name, stored(average(index)));
   }
 }
 
@@ -172,6 +211,7 @@ void Model::restore(const StateReader& reader, Stream& stream) {
   };
   const StateReader values = reader.scope("parameters");
   const StateReader momenta = reader.scope("momentum");
+  const StateReader averages = reader.contains("averages") ? reader.scope("averages") : values;
   for (std::size_t i = 0; i < layout_.parameters.size(); ++i) {
     const auto index = static_cast<std::int64_t>(i);
     const std::string& name = layout_.parameters[i].name;
@@ -179,6 +219,7 @@ void Model::restore(const StateReader& reader, Stream& stream) {
     if (const Tensor velocity = momentum(index); !velocity.empty() && momenta.contains(name)) {
       take(momenta, name, velocity);
     }
+    if (averaged_) take(averages, name, average(index));
   }
 }
 
@@ -192,6 +233,7 @@ Model Model::load(const StateReader& reader, Device& device, Stream& stream) {
             parameter.name, shape.to_string(), parameter.spec.shape.to_string());
   }
   Model model(std::move(graph), device);
+  if (reader.contains("averages")) model.keep_averages(stream);
   model.restore(reader, stream);
   return model;
 }
@@ -205,11 +247,15 @@ void Model::replace(Graph graph, ParameterLayout layout, Slab slab) noexcept {
 
 Model Model::clone(Device& device, Stream& source_stream, Stream& target_stream) const {
   Model copy(graph_, device);
+  if (averaged_) copy.keep_averages(target_stream);
   for (std::size_t i = 0; i < layout_.parameters.size(); ++i) {
     const auto index = static_cast<std::int64_t>(i);
     copy.write(index, read(index, source_stream), target_stream);
     if (const Tensor velocity = momentum(index); !velocity.empty()) {
       write_values(copy.momentum(index), read_values(velocity, source_stream), target_stream);
+    }
+    if (averaged_) {
+      write_values(copy.average(index), read_values(average(index), source_stream), target_stream);
     }
   }
   return copy;

@@ -81,7 +81,7 @@ struct Program::Impl {
       result.kernel = code.kernels[index].get();
       result.saved = place(code.saved[index]);
       for (const std::int64_t p : code.parameters[index]) {
-        result.parameters.push_back(model.value(p));
+        result.parameters.push_back(options.averaged ? model.average(p) : model.value(p));
         result.parameter_gradients.push_back(model.gradient(p));
       }
     }

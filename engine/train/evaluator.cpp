@@ -57,10 +57,12 @@ Evaluation Evaluator::run(BatchSource& source) {
   if (program_ == nullptr || generation_ != model_.generation()) {
     const std::int64_t batch = std::max<std::int64_t>(1, std::min(batch_, source.size()));
     program_.reset();
-    program_ = std::make_unique<Program>(
-        model_, arena_, stream_,
-        ProgramOptions{
-            .batch = batch, .mode = ProgramMode::infer, .precision = precision_, .with_loss = true});
+    program_ = std::make_unique<Program>(model_, arena_, stream_,
+                                         ProgramOptions{.batch = batch,
+                                                        .mode = ProgramMode::infer,
+                                                        .precision = precision_,
+                                                        .with_loss = true,
+                                                        .averaged = model_.averaged()});
     generation_ = model_.generation();
   }
   Evaluation result;

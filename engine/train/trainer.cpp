@@ -32,6 +32,9 @@ class PartClock {
   Clock::time_point last_;
 };
 
+// What follows a schedule of the host's from step to step, other than the learning rate, is not recorded.
+bool may_be_recorded(const TrainerOptions& options) { return options.record && options.average_decay == 0; }
+
 }  // namespace
 
 Trainer::Trainer(Model& model, Arena& arena, Stream& stream, BatchSource& source, TrainerOptions options)
@@ -41,8 +44,10 @@ Trainer::Trainer(Model& model, Arena& arena, Stream& stream, BatchSource& source
       source_(source),
       options_(options),
       sgd_(model, options.sgd),
+      average_(model, options.average_decay, stream),
       loss_scale_(options.precision),
-      recorded_(options.record ? RecordedSteps::make(arena, stream, source, sgd_, options.seed) : nullptr) {
+      recorded_(may_be_recorded(options) ? RecordedSteps::make(arena, stream, source, sgd_, options.seed)
+                                         : nullptr) {
   require(options.batch >= 1, "a batch has at least one sample, got {}", options.batch);
   require(source.size() >= 1, "there are no samples to train on");
   require(!options.drop_last || source.size() >= options.batch,
@@ -108,7 +113,10 @@ BatchMetrics Trainer::train_step(Program& program, std::int64_t first, std::int6
   program.backward(state);
   const bool finite = !loss_scale_.active() || gradients_finite();
   clock.add_to(times_.backward);
-  if (finite) sgd_.step(rate, stream_, 1 / state.loss_scale);
+  if (finite) {
+    sgd_.step(rate, stream_, 1 / state.loss_scale);
+    average_.update(stream_);
+  }
   loss_scale_.update(finite);
   clock.add_to(times_.update);
   times_.steps += timed_ ? 1 : 0;
@@ -218,6 +226,7 @@ void Trainer::save(StateWriter writer) const {
   writer.set("epoch", epoch_);
   writer.set("step", step_);
   if (loss_scale_.active()) loss_scale_.save(writer.scope("loss_scale"));
+  if (model_.averaged()) average_.save(writer.scope("average"));
 }
 
 void Trainer::restore(const StateReader& reader) {
@@ -227,6 +236,7 @@ void Trainer::restore(const StateReader& reader) {
   if (loss_scale_.active() && reader.contains("loss_scale")) {
     loss_scale_.restore(reader.scope("loss_scale"));
   }
+  if (average_.active() && reader.contains("average")) average_.restore(reader.scope("average"));
 }
 
 }  // namespace secateur

@@ -174,6 +174,29 @@ TEST_F(Resume, PruningGoesOnInTheMiddleOfARound) {
   }
 }
 
+// Averaged weights: the checkpoint holds them beside the others, the network that is saved is their average.
+TEST_F(Resume, AveragedWeightsGoOn) {
+  const std::string averaged = " --ema 0.9 ";
+  run(kTraining + averaged + "--epochs 3 --out " + path("base"));
+  run_until_checkpoint(kTraining + averaged + "--epochs 3 --out " + path("killed"), path("killed/last.h5"),
+                       1);
+  run("train --resume --out " + path("killed"));
+  expect_same_state("base", "killed");
+  const StateTree last = read_checkpoint(path("base/last.h5"));
+  const StateTree saved = read_checkpoint(path("base/model.h5"));
+  EXPECT_TRUE(last.at("model/averages/fc.weight") == saved.at("model/parameters/fc.weight"));
+  EXPECT_FALSE(last.at("model/parameters/fc.weight") == saved.at("model/parameters/fc.weight"));
+  EXPECT_FALSE(saved.contains("model/averages/fc.weight"));
+
+  const std::string pruning =
+      "prune --weights " + path("base/last.h5") + " " + kData + averaged +
+      "--rounds 2 --budget 0.7 --round-to 1 --finetune-epochs 1 --sample-images 32 --out ";
+  run(pruning + path("whole"));
+  run_until_checkpoint(pruning + path("cut"), path("cut/last.h5"), 3);
+  run("prune --resume --out " + path("cut"));
+  expect_same_state("whole", "cut");
+}
+
 // What an interrupted demo says to go on with.
 TEST_F(Resume, BothPartsOfADemoGoOnByThemselves) {
   const std::string demo =

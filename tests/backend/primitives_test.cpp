@@ -128,6 +128,14 @@ TEST(ReferencePrimitives, PenaltiesOfTheWeightUpdateByHand) {
   EXPECT_EQ(bench.read(weights), (std::vector<double>{-0.625, -0.875, -1, 4}));
 }
 
+TEST(ReferencePrimitives, AverageUpdateByHand) {
+  Bench bench = reference_bench();
+  const Tensor averages = bench.tensor({3}, {1, 2, 3});
+  const Tensor values = bench.tensor({3}, {5, 2, -1});
+  bench.primitives.average_update(*bench.stream, DType::f64, averages.data, values.data, 2, 0.75);
+  EXPECT_EQ(bench.read(averages), (std::vector<double>{2, 2, 3}));
+}
+
 TEST(ReferencePrimitives, FilterNormsByHand) {
   Bench bench = reference_bench();
   const Tensor filters = bench.tensor({2, 1, 1, 3}, {3, -4, 0, 1, -2, 2});
@@ -223,6 +231,19 @@ TEST_P(PrimitivesOnDevice, WeightUpdate) {
           const std::vector<double> velocities = bench.read(momentum);
           result.insert(result.end(), velocities.begin(), velocities.end());
           return result;
+        },
+        1e-6);
+  }
+}
+
+TEST_P(PrimitivesOnDevice, AverageUpdate) {
+  for (const std::int64_t count : {7, 20011}) {
+    expect_equal(
+        [&](Bench& bench) {
+          const Tensor averages = bench.tensor({20011}, noise(20011, 2));
+          const Tensor values = bench.tensor({20011}, noise(20011, 3));
+          bench.primitives.average_update(*bench.stream, bench.type, averages.data, values.data, count, 0.9);
+          return bench.read(averages);
         },
         1e-6);
   }

@@ -111,6 +111,27 @@ TEST_P(ModelBackendOn, ResumesBitForBitAfterEveryCheckpoint) {
   }
 }
 
+// The averages are sliced, rolled back and counted with everything else, and are what is evaluated.
+TEST_P(ModelBackendOn, ResumesWithAveragedWeights) {
+  const auto start = [] { return PruningRun(nervous_options(), selftest::small_resnet(), GetParam(), 0.9); };
+  PruningRun whole = start();
+  std::vector<StateTree> checkpoints;
+  whole.loop.run([&] { whole.save(checkpoints.emplace_back()); });
+  EXPECT_TRUE(whole.whole.model.averaged());
+  for (std::size_t n = 0; n + 1 < checkpoints.size(); ++n) {
+    PruningRun resumed = start();
+    resumed.restore(checkpoints[n]);
+    resumed.loop.run([] {});
+    StateTree tree;
+    resumed.save(tree);
+    EXPECT_EQ(differing_paths(tree, checkpoints.back()), std::vector<std::string>{})
+        << "after checkpoint " << n;
+  }
+  const double averaged = whole.backend.evaluate().loss;
+  whole.whole.model.adopt_averages(*whole.whole.stream);
+  EXPECT_DOUBLE_EQ(whole.backend.evaluate().loss, averaged);
+}
+
 // What hbfp reads was recorded before the interruption.
 TEST_P(ModelBackendOn, ResumesWithTheHistoryOfTheNorms) {
   PruneOptions options = options_of_test();

@@ -32,8 +32,9 @@ inline PruneOptions options_of_test() {
   return options;
 }
 
-inline TrainerOptions trainer_options(Precision precision) {
+inline TrainerOptions trainer_options(Precision precision, double average_decay) {
   TrainerOptions options;
+  options.average_decay = average_decay;
   options.batch = 16;
   options.precision = precision;
   return options;
@@ -50,12 +51,13 @@ struct PruningRun {
   PruningLoop loop;
 
   explicit PruningRun(const PruneOptions& options, Graph graph = selftest::small_resnet(),
-                      DeviceKind kind = DeviceKind::cpu)
+                      DeviceKind kind = DeviceKind::cpu, double average_decay = 0)
       : whole(std::move(graph), kind),
         training(whole.model.graph().shape(0), 4, 70, 1),
         steering(whole.model.graph().shape(0), 4, 40, 1),
         sample(whole.model.graph().shape(0), 4, 70, 1),
-        trainer(whole.model, whole.arena, *whole.stream, training, trainer_options(whole.precision)),
+        trainer(whole.model, whole.arena, *whole.stream, training,
+                trainer_options(whole.precision, average_decay)),
         evaluator(whole.model, whole.arena, *whole.stream, 16, whole.precision),
         backend({whole.model, whole.arena, *whole.stream, trainer, evaluator, steering, sample, observer},
                 options),

@@ -154,24 +154,31 @@ TEST_P(Removal, EqualsMasking) {
 TEST_P(Removal, ValuesAndMomentumFollow) {
   for (std::uint32_t draw = 0; draw < 4; ++draw) {
     WholeModel whole(GetParam().build(), DeviceKind::reference);
-    disturb(whole);
+    whole.model.keep_averages(*whole.stream);
+    disturb(whole);  // of the values, not of the averages
     const Graph graph = whole.model.graph();
     const ChannelSpaces spaces(graph);
     const KeptMembers kept = random_removal(spaces, 100 + draw, false);
     std::vector<std::vector<double>> values;
     std::vector<std::vector<double>> momenta;
+    std::vector<std::vector<double>> averages;
     const std::vector<Parameter> parameters(whole.model.parameters().begin(), whole.model.parameters().end());
     for (std::int64_t p = 0; p < static_cast<std::int64_t>(parameters.size()); ++p) {
       values.push_back(whole.model.read(p, *whole.stream));
       const Tensor momentum = whole.model.momentum(p);
       momenta.push_back(momentum.empty() ? std::vector<double>{} : host(momentum, *whole.stream));
+      averages.push_back(host(whole.model.average(p), *whole.stream));
     }
+    EXPECT_NE(averages, values);
     apply_plan(whole.model, PruningPlan::from_members(spaces, kept), *whole.stream);
     for (std::size_t p = 0; p < parameters.size(); ++p) {
       const auto index = static_cast<std::int64_t>(p);
       EXPECT_EQ(whole.model.read(index, *whole.stream),
                 part_of(values[p], parameters[p], graph, spaces, kept))
           << parameters[p].name;
+      EXPECT_EQ(host(whole.model.average(index), *whole.stream),
+                part_of(averages[p], parameters[p], graph, spaces, kept))
+          << "average of " << parameters[p].name;
       if (momenta[p].empty()) continue;
       EXPECT_EQ(host(whole.model.momentum(index), *whole.stream),
                 part_of(momenta[p], parameters[p], graph, spaces, kept))
@@ -240,6 +247,16 @@ TEST_P(Removal, LeavesTheBytesOfTheSmallerNetwork) {
   EXPECT_EQ(whole.device->allocated_bytes(), device->allocated_bytes());
   EXPECT_EQ(done.bytes_after, device->allocated_bytes());
   EXPECT_EQ(whole.device->peak_bytes(), done.peak_bytes);
+}
+
+TEST_P(Removal, LeavesTheBytesOfTheSmallerNetworkWithItsAverages) {
+  WholeModel whole(GetParam().build(), DeviceKind::reference);
+  whole.model.keep_averages(*whole.stream);
+  const ChannelSpaces spaces(whole.model.graph());
+  const PruningPlan plan = PruningPlan::from_members(spaces, random_removal(spaces, 1, true));
+  const SurgeryEstimate done = apply_plan(whole.model, plan, *whole.stream);
+  EXPECT_EQ(whole.device->allocated_bytes(), done.bytes_after);
+  EXPECT_EQ(done.bytes_after, whole.model.layout().bytes(DType::f64, true));
 }
 
 INSTANTIATE_TEST_SUITE_P(Networks, Removal, testing::ValuesIn(kNetworks),

@@ -10,6 +10,8 @@ class CpuPrimitives final : public Primitives {
  public:
   void sgd_update(Stream& stream, DType type, void* weights, const void* gradients, void* momentum,
                   std::span<const UpdateSegment> segments, const SgdSettings& settings) override;
+  void average_update(Stream& stream, DType type, void* averages, const void* values, std::int64_t count,
+                      double keep) override;
   void filter_norms(Stream& stream, FilterNorm norm, std::span<const NormRequest> requests) override;
   // A map is constant when its largest value equals its smallest, whatever that value is: rounding in the
   // mean of, say, 0.1 everywhere would leave a deviation that is not zero. Not a number makes the channel's

@@ -152,6 +152,18 @@ void CpuPrimitives::sgd_update(Stream& /*stream*/, DType type, void* weights, co
   });
 }
 
+void CpuPrimitives::average_update(Stream& /*stream*/, DType type, void* averages, const void* values,
+                                   std::int64_t count, double keep) {
+  with_real(type, "the average of weights", [&](auto zero) {
+    using T = decltype(zero);
+    auto* a = static_cast<T*>(averages);
+    const auto* v = static_cast<const T*>(values);
+    const T step = static_cast<T>(1 - keep);
+#pragma omp parallel for simd schedule(static) if (count > 16384)
+    for (std::int64_t i = 0; i < count; ++i) a[i] += step * (v[i] - a[i]);
+  });
+}
+
 void CpuPrimitives::filter_norms(Stream& /*stream*/, FilterNorm norm, std::span<const NormRequest> requests) {
   for (const NormRequest& request : requests) {
     const Tensor& filters = request.filters;

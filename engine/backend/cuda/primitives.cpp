@@ -12,6 +12,7 @@
 #include "secateur/kernels/filter_norm.h"
 #include "secateur/kernels/pairwise_correlation.h"
 #include "secateur/kernels/redundancy.h"
+#include "secateur/kernels/weight_average.h"
 
 namespace secateur::cuda {
 namespace {
@@ -52,6 +53,17 @@ class CudaPrimitives final : public Primitives {
                          .segments = segments,
                          .decay = settings.decay},
                         on_device, nullptr);
+  }
+
+  void average_update(Stream& stream, DType type, void* averages, const void* values, std::int64_t count,
+                      double keep) override {
+    require_float32(type, "the average of weights");
+    CudaStream& cuda = ready(stream);
+    const auto weight = static_cast<float>(1 - keep);
+    auto* on_device = static_cast<float*>(cuda.scratch(sizeof(weight)));
+    cuda.copy_to_device(on_device, &weight, sizeof(weight));
+    check(kernels::weight_average(static_cast<float*>(averages), static_cast<const float*>(values), count,
+                                  on_device, nullptr, cuda.handle()));
   }
 
   void filter_norms(Stream& stream, FilterNorm norm, std::span<const NormRequest> requests) override {

@@ -99,6 +99,14 @@ class ReferencePrimitives final : public Primitives {
     }
   }
 
+  void average_update(Stream& /*stream*/, DType type, void* averages, const void* values, std::int64_t count,
+                      double keep) override {
+    require_float64(type, "the average of weights");
+    auto* a = static_cast<double*>(averages);
+    const auto* v = static_cast<const double*>(values);
+    for (std::int64_t i = 0; i < count; ++i) a[i] = keep * a[i] + (1 - keep) * v[i];
+  }
+
   void filter_norms(Stream& /*stream*/, FilterNorm norm, std::span<const NormRequest> requests) override {
     for (const NormRequest& request : requests) {
       const Tensor& filters = request.filters;

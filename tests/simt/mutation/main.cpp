@@ -54,6 +54,7 @@ std::string tests_of(const std::string& where) {
       {"sgd_momentum.cu", "SgdMomentum.*"},
       {"softmax_cross_entropy.cu", "SoftmaxCrossEntropy.*"},
       {"step_state.cu", "StepState.*"},
+      {"weight_average.cu", "WeightAverage.*"},
       {"device/philox.cuh", "Augment.*:Dropout.*"},
       {"device/segments.cuh", "FilterNorm.*:ChannelGather.*"},
       {"device/memory.cuh", "Elementwise.*:ChannelMoments.*:FilterNorm.*"},

@@ -83,6 +83,11 @@ class Primitives {
   virtual void sgd_update(Stream& stream, DType type, void* weights, const void* gradients, void* momentum,
                           std::span<const UpdateSegment> segments, const SgdSettings& settings) = 0;
 
+  // averages[i] = keep * averages[i] + (1 - keep) * values[i], one pass over `count` elements of the model's
+  // type.
+  virtual void average_update(Stream& stream, DType type, void* averages, const void* values,
+                              std::int64_t count, double keep) = 0;
+
   // Norm of every filter of every request. l1: sum |w|; l2: sqrt(sum w^2); max: max |w|. Accumulates in
   // float64; on a GPU a lane adds up to a 128th of a filter in float32 first.
   virtual void filter_norms(Stream& stream, FilterNorm norm, std::span<const NormRequest> requests) = 0;

@@ -55,6 +55,8 @@ struct ProgramOptions {
   // infer alone: parameters and running statistics keep the values that the first forward() finds. Where the
   // device has kernels for it, batch norms are then folded into the filters before them, laid out once.
   bool frozen = false;
+  // Not for training: the model's averages (Model::keep_averages) in place of its values.
+  bool averaged = false;
 };
 
 class Program {

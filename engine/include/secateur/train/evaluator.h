@@ -39,6 +39,7 @@ class MetricsReader {
   std::vector<std::int32_t> labels_;
 };
 
+// Of the averaged weights, where the model keeps them.
 class Evaluator {
  public:
   Evaluator(Model& model, Arena& arena, Stream& stream, std::int64_t batch, Precision precision);

@@ -16,6 +16,7 @@
 #include "secateur/train/lr_schedule.h"
 #include "secateur/train/sgd.h"
 #include "secateur/train/train_hook.h"
+#include "secateur/train/weight_average.h"
 
 namespace secateur {
 
@@ -24,7 +25,8 @@ struct TrainerOptions {
   Precision precision = Precision::fp32;
   SgdOptions sgd;
   double label_smoothing = 0;
-  bool drop_last = false;  // true: the last, smaller batch of an epoch is not trained on
+  double average_decay = 0;  // of the averaged weights (weight_average.h); 0: none are kept
+  bool drop_last = false;    // true: the last, smaller batch of an epoch is not trained on
   std::uint64_t seed = 1;
   // Where the device can: a step is recorded once and replayed, and the host looks at loss and counts after
   // the first and then every `read_every` steps, and after the last of an epoch. False: after every step.
@@ -158,6 +160,7 @@ class Trainer {
   BatchSource& source_;
   TrainerOptions options_;
   Sgd sgd_;
+  WeightAverage average_;
   LossScale loss_scale_;
   std::unique_ptr<Program> program_;
   std::unique_ptr<Program> tail_program_;
