@@ -52,7 +52,8 @@ class ImageLoader::Workers {
 ImageLoader::ImageLoader(ImageSet set, const LoaderOptions& options)
     : PixelSource(options.normalize ? set.statistics() : no_normalization(set.image_shape().channels)),
       set_(std::move(set)),
-      options_(options) {
+      options_(options),
+      side_(set_.image_shape().height) {
   const MapShape shape = set_.image_shape();
   DecodingOptions& decoding = options_.decoding;
   require(set_.size() > 0, "data set '{}' has no images to load", set_.name());
@@ -67,12 +68,21 @@ ImageLoader::ImageLoader(ImageSet set, const LoaderOptions& options)
           "the least area of a random crop is a share of the image, got {}", decoding.crop.least_area);
   require(decoding.jitter.strength >= 0 && decoding.jitter.strength <= 1,
           "the strength of colour jitter is between 0 and 1, got {}", decoding.jitter.strength);
+  require(decoding.jitter.hue >= 0 && decoding.jitter.hue <= 0.5,
+          "the hue is turned by up to half of the colour circle, got {}", decoding.jitter.hue);
   require(decoding.threads >= 0 && decoding.threads <= 1024, "{} threads to decode by", decoding.threads);
   workers_ = std::make_unique<Workers>(thread_count(decoding.threads));
   begin_epoch(0);
 }
 
 ImageLoader::~ImageLoader() = default;
+
+void ImageLoader::set_image_size(std::int64_t side) {
+  require(side >= 8 && side <= set_.image_shape().height,
+          "images of data set '{}' are made with sides from 8 to {} (--image-size), not {}", set_.name(),
+          set_.image_shape().height, side);
+  side_ = side;
+}
 
 void ImageLoader::begin_epoch(std::int64_t epoch) {
   order_ = epoch_order(size(), options_.shuffle, options_.seed, epoch);
@@ -81,7 +91,7 @@ void ImageLoader::begin_epoch(std::int64_t epoch) {
 
 void ImageLoader::fill_pixels(std::int64_t first, std::int64_t count, std::span<std::uint8_t> pixels,
                               std::span<std::int32_t> labels) {
-  const std::int64_t stride = set_.image_shape().count();
+  const std::int64_t stride = image_shape().count();
   workers_->pool.run(count, [&](std::int64_t i) {
     load(first + i, pixels.data() + i * stride, labels[static_cast<std::size_t>(i)]);
   });
@@ -103,7 +113,7 @@ void ImageLoader::load(std::int64_t i, std::uint8_t* pixels, std::int32_t& label
     }
     if (!options_.shuffle) {
       const std::vector<double>& mean = set_.statistics().mean;
-      for (std::int64_t k = 0; k < set_.image_shape().count(); ++k) {
+      for (std::int64_t k = 0; k < image_shape().count(); ++k) {
         pixels[k] = static_cast<std::uint8_t>(std::lround(mean[static_cast<std::size_t>(k % 3)] * 255));
       }
       return;
@@ -117,13 +127,12 @@ void ImageLoader::decode(std::int64_t position, std::uint8_t* pixels) const {
   // The file's bytes; each thread keeps its room for them.
   thread_local std::vector<std::byte> bytes;
   const std::int64_t index = set_.full_index(position);
-  const std::int64_t side = set_.image_shape().height;
   set_.encoded()->read(index, bytes);
   ImageDecoder decoder(bytes, set_.encoded()->name_of(index));
   if (!options_.augment) {
     const std::int64_t height = decoder.height();
     const std::int64_t width = decoder.width();
-    const Output output = Output::center(height, width, options_.decoding.shorter, side);
+    const Output output = Output::center(height, width, options_.decoding.shorter, side_);
     const Region wanted = output.reads(height, width);
     // In full size: scaled decoding would be faster, and other pixels than everybody's evaluation sees.
     const DecodedRegion part = decoder.decode(wanted);
@@ -134,9 +143,9 @@ void ImageLoader::decode(std::int64_t position, std::uint8_t* pixels) const {
   RandomSequence random(options_.seed, RngPurpose::augmentation, epoch_, static_cast<std::uint32_t>(index));
   const Region crop = options_.decoding.crop.draw(decoder.height(), decoder.width(), random);
   const bool mirrored = (random.next_u32() >> 31) != 0 && options_.flip;
-  const DecodedRegion part = decoder.decode_for(crop, side, side);
-  resample(part.image, part.region, Output::all(side, mirrored), pixels);
-  options_.decoding.jitter.apply(pixels, side * side, random);
+  const DecodedRegion part = decoder.decode_for(crop, side_, side_);
+  resample(part.image, part.region, Output::all(side_, mirrored), pixels);
+  options_.decoding.jitter.apply(pixels, side_ * side_, random);
 }
 
 }  // namespace secateur::data

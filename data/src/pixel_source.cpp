@@ -5,31 +5,66 @@
 
 namespace secateur::data {
 
-void PixelBatch::resize(std::int64_t count, const MapShape& shape) {
-  pixels_.resize(static_cast<std::size_t>(count * shape.count()));
-  labels_.resize(static_cast<std::size_t>(count));
+std::int64_t PixelBatch::labels_offset() const { return align_up(count_ * image_bytes_, Device::kAlignment); }
+
+std::int64_t PixelBatch::bytes() const { return labels_offset() + count_ * size_of(DType::i32); }
+
+void PixelBatch::reserve(Device& device, std::int64_t count, const MapShape& shape) {
+  count_ = count;
+  image_bytes_ = shape.count();
+  if (device_ == &device && host_.bytes() >= bytes()) return;
+  begin();
+  host_ = HostBuffer(device, bytes());
+  if (device.kind() == DeviceKind::cuda) {
+    if (device_ != &device) {
+      copies_ = device.make_stream();
+      sent_ = device.make_event();
+      read_ = device.make_event();
+    }
+    read_->wait();
+    on_device_ = Slab(device, bytes());
+  }
+  device_ = &device;
+}
+
+void PixelBatch::begin() {
+  if (sent_ != nullptr) sent_->wait();
+}
+
+std::span<std::uint8_t> PixelBatch::pixels() const {
+  return {reinterpret_cast<std::uint8_t*>(host_.data()), static_cast<std::size_t>(count_ * image_bytes_)};
+}
+
+std::span<std::int32_t> PixelBatch::labels() const {
+  return {reinterpret_cast<std::int32_t*>(host_.data() + labels_offset()), static_cast<std::size_t>(count_)};
+}
+
+void PixelBatch::send() {
+  if (copies_ == nullptr) return;
+  copies_->wait_for(*read_);
+  copies_->copy_to_device(on_device_.data(), host_.data(), bytes());
+  sent_->record(*copies_);
 }
 
 void PixelBatch::write(Stream& stream, const ChannelStatistics& normalization, const Tensor& images,
                        const Tensor& labels) {
-  const auto count = static_cast<std::int64_t>(labels_.size());
-  const auto bytes = static_cast<std::int64_t>(pixels_.size());
-  const std::uint8_t* pixels = pixels_.data();
-  if (stream.device().kind() == DeviceKind::cuda) {
-    if (on_device_.bytes() < bytes) on_device_ = Slab(stream.device(), bytes);
-    stream.copy_to_device(on_device_.data(), pixels_.data(), bytes);
-    pixels = reinterpret_cast<const std::uint8_t*>(on_device_.data());
-  }
+  const bool travels = copies_ != nullptr;
+  if (travels) stream.wait_for(*sent_);
+  const std::byte* bytes = travels ? on_device_.data() : host_.data();
   primitives_of(stream.device().kind())
-      .load_images(stream, pixels, count, normalization.mean, normalization.deviation, {}, images);
-  stream.copy_to_device(labels.data, labels_.data(), count * size_of(DType::i32));
+      .load_images(stream, reinterpret_cast<const std::uint8_t*>(bytes), count_, normalization.mean,
+                   normalization.deviation, {}, images);
+  stream.copy(labels.data, bytes + labels_offset(), count_ * size_of(DType::i32));
+  if (travels) read_->record(stream);
 }
 
 void PixelSource::fill(std::int64_t first, std::int64_t count, Stream& stream, const Tensor& images,
                        const Tensor& labels) {
   check_batch(*this, first, count, images, labels);
-  batch_.resize(count, image_shape());
+  batch_.reserve(stream.device(), count, image_shape());
+  batch_.begin();
   fill_pixels(first, count, batch_.pixels(), batch_.labels());
+  batch_.send();
   batch_.write(stream, normalization_, images, labels);
 }
 

@@ -47,10 +47,20 @@ class PrefetchingLoader::Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Asks for a batch ahead of need. What was asked for before is dropped.
+  // Asks for a batch ahead of need, on its way to the device that the last one was taken to. What was asked
+  // for before is dropped.
   void start(const Request& request) {
     std::unique_lock lock(mutex_);
-    post(lock, request);
+    post(lock, request, *device_);
+  }
+
+  // While no batch is being made; one that is ready is dropped. Throws what the source throws.
+  void set_image_size(std::int64_t side) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !pending_; });
+    latest_.reset();
+    source_epoch_.reset();
+    source_->set_image_size(side);
   }
 
   // True when the request is ready or under way.
@@ -61,9 +71,9 @@ class PrefetchingLoader::Worker {
 
   // The batch, made now unless it was asked for before. Valid until the next take. Throws what the source
   // threw.
-  PixelBatch& take(const Request& request) {
+  PixelBatch& take(const Request& request, Device& device) {
     std::unique_lock lock(mutex_);
-    if (!(latest_ && *latest_ == request)) post(lock, request);
+    if (!(latest_ && *latest_ == request && device_ == &device)) post(lock, request, device);
     changed_.wait(lock, [this] { return !pending_; });
     std::swap(making_, taken_);
     latest_.reset();
@@ -72,8 +82,11 @@ class PrefetchingLoader::Worker {
   }
 
  private:
-  void post(std::unique_lock<std::mutex>& lock, const Request& request) {
+  void post(std::unique_lock<std::mutex>& lock, const Request& request, Device& device) {
     changed_.wait(lock, [this] { return !pending_; });
+    // Memory is taken here, in the thread that trains: a device counts it without locks.
+    making_.pixels.reserve(device, request.count, source_->image_shape());
+    device_ = &device;
     latest_ = request;
     pending_ = true;
     changed_.notify_all();
@@ -106,8 +119,9 @@ class PrefetchingLoader::Worker {
       source_->begin_epoch(request.epoch);
       source_epoch_ = request.epoch;
     }
-    batch.pixels.resize(request.count, source_->image_shape());
+    batch.pixels.begin();
     source_->fill_pixels(request.first, request.count, batch.pixels.pixels(), batch.pixels.labels());
+    batch.pixels.send();
   }
 
   std::unique_ptr<PixelSource> source_;
@@ -118,6 +132,7 @@ class PrefetchingLoader::Worker {
   bool pending_ = false;  // latest_ is being made
   bool stopping_ = false;
   std::optional<Request> latest_;  // what making_ holds or will hold
+  Device* device_ = nullptr;       // that it goes to
   Batch making_;
   Batch taken_;
   std::thread thread_;  // last: it uses all of the above
@@ -133,6 +148,12 @@ PrefetchingLoader::PrefetchingLoader(std::unique_ptr<PixelSource> source)
 
 PrefetchingLoader::~PrefetchingLoader() = default;
 
+void PrefetchingLoader::set_image_size(std::int64_t side) {
+  if (side == shape_.height && side == shape_.width) return;
+  worker_->set_image_size(side);
+  shape_.height = shape_.width = side;
+}
+
 void PrefetchingLoader::begin_epoch(std::int64_t epoch) {
   epoch_ = epoch;
   if (batch_size_ == 0) return;
@@ -146,7 +167,7 @@ void PrefetchingLoader::fill(std::int64_t first, std::int64_t count, Stream& str
   if (count == 0) return;
   const Request request{epoch_, first, count};
   if (worker_->expects(request)) ++hits_;
-  PixelBatch& batch = worker_->take(request);
+  PixelBatch& batch = worker_->take(request, stream.device());
   if (first == 0) batch_size_ = count;
 
   const std::int64_t next = first + count;

@@ -12,6 +12,26 @@ double grey_of(const std::uint8_t* rgb) { return 0.299 * rgb[0] + 0.587 * rgb[1]
 
 std::uint8_t to_level(double value) { return static_cast<std::uint8_t>(std::clamp(value + 0.5, 0.0, 255.0)); }
 
+// Brightness, contrast and saturation.
+void jitter_light(std::uint8_t* rgb, std::int64_t pixels, double strength, RandomSequence& random) {
+  const std::int64_t count = pixels * 3;
+  const auto factor = [&] { return random.uniform(std::max(0.0, 1 - strength), 1 + strength); };
+  const double brightness = factor();
+  const double contrast = factor();
+  const double saturation = factor();
+  for (std::int64_t i = 0; i < count; ++i) rgb[i] = to_level(rgb[i] * brightness);
+  double mean = 0;
+  for (std::int64_t i = 0; i < pixels; ++i) mean += grey_of(rgb + i * 3);
+  mean /= static_cast<double>(pixels);
+  for (std::int64_t i = 0; i < count; ++i) rgb[i] = to_level(mean + (rgb[i] - mean) * contrast);
+  for (std::int64_t i = 0; i < pixels; ++i) {
+    const double grey = grey_of(rgb + i * 3);
+    for (std::int64_t c = 0; c < 3; ++c) {
+      rgb[i * 3 + c] = to_level(grey + (rgb[i * 3 + c] - grey) * saturation);
+    }
+  }
+}
+
 }  // namespace
 
 Region RandomCrop::draw(std::int64_t height, std::int64_t width, RandomSequence& random) const {
@@ -63,24 +83,33 @@ Region Output::reads(std::int64_t image_height, std::int64_t image_width) const 
   return {first_row, first_column, rows, columns};
 }
 
-void ColorJitter::apply(std::uint8_t* rgb, std::int64_t pixels, RandomSequence& random) const {
-  if (strength <= 0) return;
-  const std::int64_t count = pixels * 3;
-  const auto factor = [&] { return random.uniform(std::max(0.0, 1 - strength), 1 + strength); };
-  const double brightness = factor();
-  const double contrast = factor();
-  const double saturation = factor();
-  for (std::int64_t i = 0; i < count; ++i) rgb[i] = to_level(rgb[i] * brightness);
-  double mean = 0;
-  for (std::int64_t i = 0; i < pixels; ++i) mean += grey_of(rgb + i * 3);
-  mean /= static_cast<double>(pixels);
-  for (std::int64_t i = 0; i < count; ++i) rgb[i] = to_level(mean + (rgb[i] - mean) * contrast);
+void turn_hue(std::uint8_t* rgb, std::int64_t pixels, double turn) {
   for (std::int64_t i = 0; i < pixels; ++i) {
-    const double grey = grey_of(rgb + i * 3);
-    for (std::int64_t c = 0; c < 3; ++c) {
-      rgb[i * 3 + c] = to_level(grey + (rgb[i * 3 + c] - grey) * saturation);
+    std::uint8_t* pixel = rgb + i * 3;
+    const auto [low, high] = std::minmax({pixel[0], pixel[1], pixel[2]});
+    const double chroma = high - low;
+    if (chroma == 0) continue;
+    // In sextants from red, over yellow, green, cyan, blue and magenta.
+    double sextant = 0;
+    if (high == pixel[0]) {
+      sextant = (pixel[1] - pixel[2]) / chroma;
+    } else if (high == pixel[1]) {
+      sextant = 2 + (pixel[2] - pixel[0]) / chroma;
+    } else {
+      sextant = 4 + (pixel[0] - pixel[1]) / chroma;
+    }
+    sextant += 6 * turn;
+    // Each primary falls from its full value at one sextant's distance to nothing at two.
+    for (int c = 0; c < 3; ++c) {
+      const double distance = std::abs(std::remainder(sextant - 2 * c, 6.0));
+      pixel[c] = to_level(high - chroma * std::clamp(distance - 1, 0.0, 1.0));
     }
   }
+}
+
+void ColorJitter::apply(std::uint8_t* rgb, std::int64_t pixels, RandomSequence& random) const {
+  if (strength > 0) jitter_light(rgb, pixels, strength, random);
+  if (hue > 0) turn_hue(rgb, pixels, random.uniform(-hue, hue));
 }
 
 }  // namespace secateur::data

@@ -26,6 +26,13 @@ class HeapAllocator final : public Allocator {
   }
 };
 
+// A host's work is done when it was asked for.
+class HostEvent final : public Event {
+ public:
+  void record(Stream& /*stream*/) override {}
+  void wait() override {}
+};
+
 class HostStream final : public Stream {
  public:
   explicit HostStream(Device& device) : Stream(device) {}
@@ -75,6 +82,10 @@ DeviceKind device_kind_from_name(std::string_view name) {
 
 Device::Device(DeviceKind kind, std::shared_ptr<Allocator> allocator)
     : kind_(kind), allocator_(std::move(allocator)) {}
+
+std::shared_ptr<Allocator> Device::host_allocator() { return std::make_shared<HeapAllocator>(); }
+
+std::unique_ptr<Event> Device::make_event() { return std::make_unique<HostEvent>(); }
 
 void* Device::allocate(std::int64_t bytes) {
   void* memory = allocator_->allocate(bytes);

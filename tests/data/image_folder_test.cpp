@@ -7,6 +7,7 @@
 #include "image_fixtures.h"
 #include "secateur/core/log.h"
 #include "secateur/data/image_loader.h"
+#include "secateur/data/prefetch.h"
 #include "secateur/data/split.h"
 
 namespace secateur::data {
@@ -56,6 +57,34 @@ TEST_F(ImageFolder, ListsClassesAndImagesInTheOrderOfTheirNames) {
   const Batch batch = batch_of(loader, 0, 6);
   EXPECT_EQ(batch.labels, (std::vector<std::int32_t>{0, 0, 0, 1, 1, 1}));
   for (int i = 0; i < 6; ++i) EXPECT_EQ(batch.number(static_cast<std::size_t>(i)), 12 + i);
+}
+
+// A smaller size changes the size alone: crops are of the same parts, those of a set opened at that size.
+TEST_F(ImageFolder, LoadersChangeTheSizeOfTheirImages) {
+  const LoaderOptions options = training_options(5);
+  ImageLoader small(open({.image_size = 16}).train, options);
+  ImageLoader large(open({.image_size = 24}).train, options);
+  PrefetchingLoader ahead(std::make_unique<ImageLoader>(open({.image_size = 24}).train, options));
+  large.set_image_size(16);
+  EXPECT_EQ(large.image_shape(), (MapShape{16, 16, 3}));
+  EXPECT_EQ(batch_of(large, 0, 12).pixels, batch_of(small, 0, 12).pixels);
+  EXPECT_THROW(large.set_image_size(25), Error);
+  EXPECT_THROW(large.set_image_size(7), Error);
+
+  const auto device = make_host_device(DeviceKind::cpu);
+  const auto stream = device->make_stream();
+  const auto floats = [&](BatchSource& source) {
+    std::vector<float> pixels(static_cast<std::size_t>(6 * source.image_shape().count()));
+    std::vector<std::int32_t> labels(6);
+    source.begin_epoch(1);
+    source.fill(0, 6, *stream, {pixels.data(), DType::f32, source.image_shape().batched(6)},
+                {labels.data(), DType::i32, {6, 1, 1, 1}});
+    return pixels;
+  };
+  (void)floats(ahead);  // leaves the next batch, of the old size, ready
+  ahead.set_image_size(16);
+  EXPECT_EQ(floats(ahead), floats(small));
+  EXPECT_THROW(ahead.set_image_size(25), Error);
 }
 
 TEST_F(ImageFolder, ReadsAFlatValidationFolder) {

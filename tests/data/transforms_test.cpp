@@ -127,5 +127,48 @@ TEST(ColorJitter, StaysWithinItsStrengthAndIsOffAtZero) {
   EXPECT_GE(greatest, 117);
 }
 
+// Expected pixels are those of Python's colorsys (rgb_to_hsv, the turn, hsv_to_rgb), whose formulas
+// torchvision's adjust_hue shares.
+TEST(ColorJitter, TurnsTheHueAsOthersDo) {
+  const std::vector<std::uint8_t> rgb{255, 0,  0,  0,   255, 0,  0,   0,   255, 200, 200, 0,
+                                      10,  20, 30, 250, 128, 3,  3,   128, 250, 128, 128, 128,
+                                      90,  17, 60, 120, 155, 52, 202, 245, 79,  46,  34,  10};
+  const std::vector<std::pair<double, std::vector<int>>> turned{
+      {0.1, {255, 153, 0,   0,   255, 153, 153, 0,  255, 80, 200, 0,  12,  10,  30, 224, 250, 3,
+             26,  3,   250, 128, 128, 128, 90,  18, 17,  58, 155, 52, 102, 245, 79, 36,  46,  10}},
+      {-0.25, {128, 0,   255, 255, 127, 0,   0,  255, 128, 200, 0,  100, 10,  30, 10,  250, 3,  248,
+               5,   250, 3,   128, 128, 128, 17, 24,  90,  155, 52, 68,  245, 79, 119, 46,  10, 40}},
+      {0.5, {0,   255, 255, 255, 0,   255, 255, 255, 0,  0,  0,  200, 30,  20, 10,  3,  125, 250,
+             250, 125, 3,   128, 128, 128, 17,  90,  47, 87, 52, 155, 122, 79, 245, 10, 22,  46}}};
+  for (const auto& [turn, expected] : turned) {
+    std::vector<std::uint8_t> pixels = rgb;
+    turn_hue(pixels.data(), static_cast<std::int64_t>(rgb.size()) / 3, turn);
+    for (std::size_t i = 0; i < pixels.size(); ++i) {
+      EXPECT_NEAR(pixels[i], expected[i], 1) << "turn " << turn << ", value " << i;
+    }
+  }
+  std::vector<std::uint8_t> whole = rgb;
+  turn_hue(whole.data(), static_cast<std::int64_t>(rgb.size()) / 3, 1.0);
+  EXPECT_EQ(whole, rgb);
+}
+
+// A jitter of the hue alone keeps the largest and the smallest value of each pixel, and draws once an image.
+TEST(ColorJitter, OfTheHueIsDrawnAfterTheOthers) {
+  RandomSequence random(3, RngPurpose::test);
+  std::vector<std::uint8_t> pixels{200, 40, 90, 10, 250, 70};
+  ColorJitter{.hue = 0.5}.apply(pixels.data(), 2, random);
+  EXPECT_EQ(std::max({pixels[0], pixels[1], pixels[2]}), 200);
+  EXPECT_EQ(std::min({pixels[0], pixels[1], pixels[2]}), 40);
+  EXPECT_EQ(std::max({pixels[3], pixels[4], pixels[5]}), 250);
+  EXPECT_EQ(std::min({pixels[3], pixels[4], pixels[5]}), 10);
+  EXPECT_NE(pixels, (std::vector<std::uint8_t>{200, 40, 90, 10, 250, 70}));
+
+  RandomSequence drawn(3, RngPurpose::test);
+  const double turn = drawn.uniform(-0.5, 0.5);
+  std::vector<std::uint8_t> again{200, 40, 90, 10, 250, 70};
+  turn_hue(again.data(), 2, turn);
+  EXPECT_EQ(pixels, again);
+}
+
 }  // namespace
 }  // namespace secateur::data

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backend/cuda/cuda_graph.h"
+#include "backend/cuda/host_transfer.h"
 #include "secateur/backend/cuda.h"
 #include "secateur/core/error.h"
 #include "secateur/core/log.h"
@@ -110,6 +111,16 @@ std::optional<std::int64_t> CudaDevice::free_bytes() const {
   return static_cast<std::int64_t>(free);
 }
 
+std::shared_ptr<Allocator> CudaDevice::host_allocator() {
+  if (described()) return Device::host_allocator();
+  return std::make_shared<cuda::PinnedAllocator>(ordinal_);
+}
+
+std::unique_ptr<Event> CudaDevice::make_event() {
+  if (described()) return Device::make_event();
+  return std::make_unique<cuda::CudaEvent>(ordinal_);
+}
+
 CudaStream::CudaStream(CudaDevice& device, cudaStream_t handle)
     : Stream(device), handle_(handle), owned_(handle == nullptr && !device.described()) {
   if (!owned_) return;
@@ -173,6 +184,14 @@ void CudaStream::synchronize() {
   if (cuda_device().described()) return;
   make_current();
   check_cuda(cudaStreamSynchronize(handle_), "waiting for a CUDA stream");
+}
+
+void CudaStream::wait_for(Event& event) {
+  if (cuda_device().described()) return;
+  auto* cuda = dynamic_cast<cuda::CudaEvent*>(&event);
+  require(cuda != nullptr, "a CUDA stream waits for events of its own device");
+  make_current();
+  check_cuda(cudaStreamWaitEvent(handle_, cuda->handle(), 0), "making a stream wait for an event");
 }
 
 void CudaStream::copy_bytes(void* destination, const void* source, std::int64_t bytes, cudaMemcpyKind kind) {

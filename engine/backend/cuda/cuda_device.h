@@ -29,6 +29,8 @@ class CudaDevice final : public Device {
   [[nodiscard]] std::string description() const override { return name_; }
   [[nodiscard]] std::unique_ptr<Stream> make_stream() override;
   [[nodiscard]] std::optional<std::int64_t> free_bytes() const override;
+  [[nodiscard]] std::shared_ptr<Allocator> host_allocator() override;
+  [[nodiscard]] std::unique_ptr<Event> make_event() override;
 
   [[nodiscard]] bool described() const { return described_.has_value(); }
   [[nodiscard]] const GpuDescription& gpu() const { return *described_; }
@@ -58,6 +60,7 @@ class CudaStream final : public Stream {
 
   void make_current() override;
   void synchronize() override;
+  void wait_for(Event& event) override;
   void copy_to_device(void* destination, const void* host, std::int64_t bytes) override;
   void copy_to_host(void* host, const void* source, std::int64_t bytes) override;
   void copy(void* destination, const void* source, std::int64_t bytes) override;

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "simt/memory.h"
 #include "simt/stream.h"
 #include "simulated/gpu.h"
+#include "simulated/transfers.h"
 
 namespace simt = secateur::simt;
 
@@ -50,8 +52,15 @@ std::string& fault() {
   return words;
 }
 
+// Batches are sent by a thread of their own.
+std::mutex& memory_lock() {
+  static std::mutex lock;
+  return lock;
+}
+
 // Whether `bytes` from `address` on lie in one piece of device memory.
 bool on_device(const void* address, std::size_t bytes) {
+  const std::lock_guard lock(memory_lock());
   const auto* first = static_cast<const unsigned char*>(address);
   for (const auto& [start, piece] : memory()) {
     if (first >= piece->data() && first + bytes <= piece->data() + piece->size()) return true;
@@ -126,12 +135,14 @@ cudaError_t cudaMalloc(void** result, std::size_t bytes) {
   if (bytes > secateur::simulated::gpu().memory) return cudaErrorMemoryAllocation;
   auto piece = std::make_unique<Buffer>((bytes + kAlignment - 1) / kAlignment * kAlignment);
   *result = piece->data();
+  const std::lock_guard lock(memory_lock());
   memory().emplace(*result, std::move(piece));
   ++secateur::simulated::gpu().allocations;
   return cudaSuccess;
 }
 cudaError_t cudaFree(void* address) {
   if (!capturing().empty()) return refused_by_captures();
+  const std::lock_guard lock(memory_lock());
   return memory().erase(address) == 1 ? cudaSuccess : cudaErrorInvalidValue;
 }
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
@@ -144,6 +155,7 @@ cudaError_t cudaMemcpyAsync(void* destination, const void* source, std::size_t b
   if (on_device(destination, bytes) != (kind != cudaMemcpyDeviceToHost)) return cudaErrorInvalidValue;
   if (on_device(source, bytes) != (kind != cudaMemcpyHostToDevice)) return cudaErrorInvalidValue;
   if (kind != cudaMemcpyDeviceToDevice && simt::is_recorded(stream)) return refused_by_captures();
+  if (kind == cudaMemcpyHostToDevice) secateur::simulated::note_copy_to_device(source, bytes);
   return queue(stream, [=] { std::memcpy(destination, source, bytes); });
 }
 cudaError_t cudaMemsetAsync(void* destination, int value, std::size_t bytes, cudaStream_t stream) {
@@ -163,6 +175,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (simt::is_recorded(stream)) return refused_by_captures();
   ++secateur::simulated::gpu().synchronizations;
+  secateur::simulated::note_synchronization();
   return cudaSuccess;
 }
 

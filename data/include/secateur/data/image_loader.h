@@ -28,8 +28,10 @@ class ImageLoader final : public PixelSource {
   ~ImageLoader() override;
 
   [[nodiscard]] std::int64_t size() const override { return set_.size(); }
-  [[nodiscard]] MapShape image_shape() const override { return set_.image_shape(); }
+  [[nodiscard]] MapShape image_shape() const override { return {side_, side_, 3}; }
   [[nodiscard]] std::int64_t num_classes() const override { return set_.num_classes(); }
+  // Throws Error for a side below 8 or above that of the set's images.
+  void set_image_size(std::int64_t side) override;
   void begin_epoch(std::int64_t epoch) override;
   // Throws Error for an image that cannot be decoded where the options are strict, and for 64 such in a row.
   void fill_pixels(std::int64_t first, std::int64_t count, std::span<std::uint8_t> pixels,
@@ -46,6 +48,7 @@ class ImageLoader final : public PixelSource {
 
   ImageSet set_;
   LoaderOptions options_;
+  std::int64_t side_;  // of the images that are made
   std::uint32_t epoch_ = 0;
   std::vector<std::int64_t> order_;
   std::unique_ptr<Workers> workers_;

@@ -4,30 +4,48 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "secateur/core/host_buffer.h"
 #include "secateur/core/slab.h"
 #include "secateur/data/dataset.h"
 #include "secateur/train/batch_source.h"
 
 namespace secateur::data {
 
-// A batch on the host, on its way to a device. Its memory is kept from batch to batch.
+// A batch on its way to a device, in memory that is kept from batch to batch: reserve(), begin(), fill in
+// pixels and labels, send(), write(). On a GPU the memory is page-locked and a stream of its own carries the
+// bytes over beside the work of other streams; nothing but begin() waits, and that for the copy of the batch
+// before.
 class PixelBatch {
  public:
-  void resize(std::int64_t count, const MapShape& shape);
-  [[nodiscard]] std::span<std::uint8_t> pixels() { return pixels_; }  // [count, H, W, C]
-  [[nodiscard]] std::span<std::int32_t> labels() { return labels_; }  // [count]
-  // Writes the batch to the device's tensors.
+  // Room for `count` images. Takes memory, in the calling thread, where it has to grow.
+  void reserve(Device& device, std::int64_t count, const MapShape& shape);
+  // From here on the memory may be written: what was sent from it has arrived.
+  void begin();
+  [[nodiscard]] std::span<std::uint8_t> pixels() const;  // [count, H, W, C]
+  [[nodiscard]] std::span<std::int32_t> labels() const;  // [count]
+  // Sends the bytes on their way. Of another thread than write(), if need be.
+  void send();
+  // Writes the batch to tensors of the device.
   void write(Stream& stream, const ChannelStatistics& normalization, const Tensor& images,
              const Tensor& labels);
 
  private:
-  std::vector<std::uint8_t> pixels_;
-  std::vector<std::int32_t> labels_;
-  Slab on_device_;  // of the pixels, where the device is not the host
+  [[nodiscard]] std::int64_t labels_offset() const;
+  [[nodiscard]] std::int64_t bytes() const;
+
+  Device* device_ = nullptr;
+  std::int64_t count_ = 0;
+  std::int64_t image_bytes_ = 0;
+  HostBuffer host_;  // pixels, then labels
+  Slab on_device_;   // likewise, where the device is not the host
+  std::unique_ptr<Stream> copies_;
+  std::unique_ptr<Event> sent_;  // on copies_: the bytes are there
+  std::unique_ptr<Event> read_;  // on the stream of write(): they are used up
 };
 
 class PixelSource : public BatchSource {

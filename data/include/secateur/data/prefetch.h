@@ -14,7 +14,7 @@ namespace secateur::data {
 
 class PrefetchingLoader final : public BatchSource {
  public:
-  // From here on only the thread talks to `source`.
+  // From here on only the thread talks to `source`, or a call that waits for it.
   explicit PrefetchingLoader(std::unique_ptr<PixelSource> source);
   // Waits for the batch that is being made, at most.
   ~PrefetchingLoader() override;
@@ -24,6 +24,7 @@ class PrefetchingLoader final : public BatchSource {
   [[nodiscard]] std::int64_t size() const override { return size_; }
   [[nodiscard]] MapShape image_shape() const override { return shape_; }
   [[nodiscard]] std::int64_t num_classes() const override { return num_classes_; }
+  void set_image_size(std::int64_t side) override;
   // Starts on the first batch of the epoch when the size of batches is known.
   void begin_epoch(std::int64_t epoch) override;
   // Throws what the source threw for this batch; another call tries again.

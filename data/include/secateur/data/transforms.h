@@ -48,12 +48,18 @@ struct Output {
 // writes the same bytes; within one level of exact arithmetic.
 void resample(const RgbxImage& image, const Region& region, const Output& output, std::uint8_t* rgb);
 
-// Brightness, contrast and saturation, each by a factor uniform in [1 - strength, 1 + strength], drawn and
-// applied in this order (torchvision's ColorJitter, which shuffles the order).
+// Brightness, contrast and saturation, each by a factor uniform in [1 - strength, 1 + strength], then the hue
+// turned by a part of the colour circle uniform in [-hue, hue]; drawn and applied in this order
+// (torchvision's ColorJitter, which shuffles the order).
 struct ColorJitter {
-  double strength = 0;  // 0: nothing is drawn
+  double strength = 0;  // 0: nothing is drawn for the first three
+  double hue = 0;       // 0: nothing is drawn for the hue; at most 0.5
 
   void apply(std::uint8_t* rgb, std::int64_t pixels, RandomSequence& random) const;
 };
+
+// Turns the hue of each pixel by `turn` of the circle, in hexcone HSV (Smith 1978), as torchvision's
+// adjust_hue does; saturation and value stay, and so do greys.
+void turn_hue(std::uint8_t* rgb, std::int64_t pixels, double turn);
 
 }  // namespace secateur::data

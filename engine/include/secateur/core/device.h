@@ -30,6 +30,22 @@ class Allocator {
 
 class Stream;
 
+// A point in a stream's queue. One thread at a time uses it.
+class Event {
+ public:
+  virtual ~Event() = default;
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  // After what is queued on the stream now. Takes the place of an earlier point.
+  virtual void record(Stream& stream) = 0;
+  // Returns once the work before the point is done; at once where no point was recorded.
+  virtual void wait() = 0;
+
+ protected:
+  Event() = default;
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -42,6 +58,11 @@ class Device {
   [[nodiscard]] virtual std::unique_ptr<Stream> make_stream() = 0;
   // Bytes that could be allocated now, as far as the device tells; nothing where it does not (the host).
   [[nodiscard]] virtual std::optional<std::int64_t> free_bytes() const { return std::nullopt; }
+
+  // Source of memory of the host that copies to this device can be made from while it works (page-locked on a
+  // GPU, ordinary memory elsewhere), aligned to kAlignment. Prefer HostBuffer, which releases by itself.
+  [[nodiscard]] virtual std::shared_ptr<Allocator> host_allocator();
+  [[nodiscard]] virtual std::unique_ptr<Event> make_event();
 
   // Memory aligned to kAlignment. Prefer Slab, which releases by itself.
   [[nodiscard]] void* allocate(std::int64_t bytes);
@@ -93,6 +114,10 @@ class Stream {
   // primitives call it before they queue work.
   virtual void make_current() {}
   virtual void synchronize() = 0;
+  // What is queued from here on begins once the work before the event's point is done.
+  virtual void wait_for(Event& /*event*/) {}
+  // The host's memory may be changed once this returns; memory of Device::host_allocator() once an event that
+  // was recorded after it has passed.
   virtual void copy_to_device(void* destination, const void* host, std::int64_t bytes) = 0;
   // Returns once the bytes are on the host.
   virtual void copy_to_host(void* host, const void* source, std::int64_t bytes) = 0;

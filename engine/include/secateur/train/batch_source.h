@@ -24,6 +24,10 @@ class BatchSource {
   [[nodiscard]] virtual MapShape image_shape() const = 0;
   [[nodiscard]] virtual std::int64_t num_classes() const = 0;
 
+  // From the next begin_epoch() on images are `side` x `side`. Throws Error where images of this source have
+  // one size alone, which is another.
+  virtual void set_image_size(std::int64_t side);
+
   // Fixes the order (and the augmentation) of what follows. Sources without shuffling keep their own order.
   virtual void begin_epoch(std::int64_t epoch) = 0;
 

@@ -1,0 +1,91 @@
+// Page-locked memory and events of the simulated runtime, and the count of what they are used for. Streams
+// run at once, so that every event has passed when it was recorded; waiting for one that never was is what a
+// real runtime allows too.
+#include "simulated/transfers.h"
+
+#include <cstdlib>
+#include <map>
+#include <mutex>
+
+#include "cuda_runtime_api.h"
+
+namespace {
+
+std::mutex mutex;
+secateur::simulated::Transfers counts;  // all threads', but for
+thread_local std::int64_t own_synchronizations = 0;
+
+std::map<const unsigned char*, std::size_t>& pinned() {
+  static std::map<const unsigned char*, std::size_t> pieces;
+  return pieces;
+}
+
+}  // namespace
+
+struct CUevent_st {};
+
+namespace secateur::simulated {
+
+Transfers transfers() {
+  const std::lock_guard lock(mutex);
+  Transfers result = counts;
+  result.synchronizations = own_synchronizations;
+  return result;
+}
+
+void reset_transfers() {
+  const std::lock_guard lock(mutex);
+  counts = {};
+  own_synchronizations = 0;
+}
+
+void note_copy_to_device(const void* source, std::size_t bytes) {
+  const std::lock_guard lock(mutex);
+  const auto* first = static_cast<const unsigned char*>(source);
+  const auto after = pinned().upper_bound(first);
+  const bool locked =
+      after != pinned().begin() && first + bytes <= std::prev(after)->first + std::prev(after)->second;
+  ++(locked ? counts.pinned_copies : counts.pageable_copies);
+}
+
+void note_synchronization() { ++own_synchronizations; }
+
+}  // namespace secateur::simulated
+
+cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
+  constexpr std::size_t kAlignment = 4096;
+  *memory = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+  if (*memory == nullptr) return cudaErrorMemoryAllocation;
+  const std::lock_guard lock(mutex);
+  pinned().emplace(static_cast<const unsigned char*>(*memory), bytes);
+  return cudaSuccess;
+}
+cudaError_t cudaFreeHost(void* memory) {
+  const std::lock_guard lock(mutex);
+  if (pinned().erase(static_cast<const unsigned char*>(memory)) != 1) return cudaErrorInvalidValue;
+  std::free(memory);
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
+  if (flags != cudaEventDisableTiming) return cudaErrorInvalidValue;
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t /*stream*/) {
+  return event != nullptr ? cudaSuccess : cudaErrorInvalidValue;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  secateur::simulated::note_synchronization();
+  return event != nullptr ? cudaSuccess : cudaErrorInvalidValue;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t /*stream*/, cudaEvent_t event, unsigned flags) {
+  if (event == nullptr || flags != 0) return cudaErrorInvalidValue;
+  const std::lock_guard lock(mutex);
+  ++counts.stream_waits;
+  return cudaSuccess;
+}
