@@ -100,6 +100,16 @@ int run_bench_loader(const RunOptions& options, const LoaderBenchOptions& bench)
                        return bench::BlockTime{json::parse(peer->ask("{}")).at("seconds"), 0};
                      }});
   }
+  std::optional<RunData> packed_data;
+  std::optional<Loading> packed;
+  if (!bench.packed.empty()) {
+    RunOptions from_pack = options;
+    from_pack.data.name = "packed";
+    from_pack.data.directory = bench.packed.string();
+    packed_data = open_data(from_pack, std::nullopt);
+    packed.emplace(packed_data->training, loading, bench);
+    turns.push_back({"packed", [&] { return packed->block(); }});
+  }
   const std::vector<Timing> timings = bench::take_turns(turns, bench.blocks);
   const auto images = static_cast<double>(bench.batch * bench.steps);
   json report = head.json("bench loader", bench::make_host_machine()->description(), threads);
@@ -124,6 +134,16 @@ int run_bench_loader(const RunOptions& options, const LoaderBenchOptions& bench)
                      fmt::format("{:.0f} .. {:.0f}", images / timing.most(), images / timing.least())});
   }
   fmt::print("{}", table_text(table));
+  if (packed) {
+    const Timing& timing = timings.back();
+    const double ratio = timings[0].median() / timing.median();
+    report["packed"] = {{"file", bench.packed.string()},
+                        {"images_per_second", images / timing.median()},
+                        {"block_seconds", timing.seconds},
+                        {"block_cpu_seconds", timing.cpu_seconds},
+                        {"ratio", ratio}};
+    fmt::print("packed: {:.2f} times the images/s of {}\n", ratio, options.data.name);
+  }
   if (peer) {
     const double ratio = timings[1].median() / timings[0].median();
     report["peer"] = {{"library", library},

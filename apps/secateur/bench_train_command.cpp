@@ -44,7 +44,14 @@ data::ImageSet random_images(MapShape shape, std::int64_t classes, std::int64_t 
   return data::ImageSet(std::move(content));
 }
 
-std::unique_ptr<BatchSource> make_source(const Graph& graph, const TrainBenchOptions& bench, Stream& stream) {
+// The training images of a data set, as many as a block takes, as `secateur train` would load them.
+std::unique_ptr<BatchSource> real_source(const RunData& data, RunOptions options, Stream& stream) {
+  options.data.augment = true;
+  return data.training_source(options, stream);
+}
+
+std::unique_ptr<BatchSource> made_up_source(const Graph& graph, const TrainBenchOptions& bench,
+                                            Stream& stream) {
   const MapShape image = graph.shape(0);
   const std::int64_t classes = graph.shape(graph.output()).channels;
   const std::int64_t count = bench.batch * bench.steps;
@@ -60,9 +67,9 @@ std::unique_ptr<BatchSource> make_source(const Graph& graph, const TrainBenchOpt
 // The network in training, block by block.
 class Runs {
  public:
-  Runs(Session& session, Model& model, const TrainBenchOptions& bench)
+  Runs(Session& session, Model& model, const TrainBenchOptions& bench, std::unique_ptr<BatchSource> source)
       : session_(session),
-        source_(make_source(model.graph(), bench, session.stream())),
+        source_(std::move(source)),
         trainer_(model, session.arena(), session.stream(), *source_,
                  {.batch = bench.batch, .precision = session.precision(), .sgd = {0.9, 5e-4, false, true}}),
         on_gpu_(session.device().kind() == DeviceKind::cuda) {
@@ -159,26 +166,40 @@ void check(const TrainBenchOptions& bench) {
   require(bench.batch >= 1 && bench.steps >= 1 && bench.blocks >= 1,
           "--batch, --steps and --blocks are at least 1, got {}, {} and {}", bench.batch, bench.steps,
           bench.blocks);
-  require(bench.input == "augmented" || bench.input == "fixed", "--input is augmented or fixed, not '{}'",
-          bench.input);
+  require(bench.input == "augmented" || bench.input == "fixed" || bench.input == "data",
+          "--input is augmented, fixed or data, not '{}'", bench.input);
+  require(
+      bench.input != "data" || bench.against.empty(),
+      "--against pytorch trains on images made up; --data is timed alone (bench loader compares loading)");
   require(bench.against.empty() || bench.against == "pytorch", "--against knows pytorch, not '{}'",
           bench.against);
 }
 
 }  // namespace
 
-int run_bench_train(const RunOptions& options, const TrainBenchOptions& bench) {
+int run_bench_train(const RunOptions& chosen, const TrainBenchOptions& bench) {
   check(bench);
   const bench::ReportHead head;
-  Session session(options.run);
-  Model model = bench::network_for(options, bench.weights, session);
+  Session session(chosen.run);
+  RunOptions options = chosen;
+  std::optional<RunData> data;
+  if (bench.input == "data") {
+    options.data.validation = 0;
+    options.data.train_limit = bench.batch * bench.steps;
+    data = open_data(options, std::nullopt);
+  }
+  Model model = bench::network_for(options, bench.weights, session, data ? &data->training : nullptr);
   const std::string name = bench.weights.empty() ? options.model.name : bench.weights.string();
-  const double images = static_cast<double>(bench.batch * bench.steps);
+  auto source = data ? real_source(*data, options, session.stream())
+                     : made_up_source(model.graph(), bench, session.stream());
+  const std::int64_t block_images = source->size();
+  const std::int64_t block_steps = (block_images + bench.batch - 1) / bench.batch;
+  const auto images = static_cast<double>(block_images);
   const auto rate = [&](const Timing& timing) { return images / timing.median(); };
 
   std::optional<PyTorch> pytorch;
   if (!bench.against.empty()) pytorch.emplace(model, session, options, bench);
-  Runs runs(session, model, bench);
+  Runs runs(session, model, bench, std::move(source));
   const Program& program = runs.program();
   std::vector<bench::Turn> turns{{"secateur", [&] { return runs.block(); }}};
   if (pytorch) std::ranges::move(pytorch->turns(), std::back_inserter(turns));
@@ -196,7 +217,7 @@ int run_bench_train(const RunOptions& options, const TrainBenchOptions& bench) {
   const bench::Ceilings ceilings = machine->ceilings(kCeilingSeconds);
   const bench::Work image = bench::step_work(model.graph(), size_of(storage_type(session.precision())), true);
   const double floor = bench::step_floor(image, bench.batch, ceilings);
-  const double step = own.median() / static_cast<double>(bench.steps);
+  const double step = own.median() / static_cast<double>(block_steps);
 
   json report = head.json("bench train", session.device().description(), omp_get_max_threads());
   report.update({{"settings",
@@ -204,7 +225,10 @@ int run_bench_train(const RunOptions& options, const TrainBenchOptions& bench) {
                    {"batch", bench.batch},
                    {"precision", name_of(session.precision())},
                    {"input", bench.input},
-                   {"steps_per_block", bench.steps},
+                   {"data", data ? options.data.name : std::string("noise")},
+                   {"image_size", model.graph().shape(0).height},
+                   {"images_per_block", block_images},
+                   {"steps_per_block", block_steps},
                    {"blocks", bench.blocks}}},
                  {"network",
                   {{"parameters", cost_of(model.graph()).parameters}, {"macs", cost_of(model.graph()).macs}}},
@@ -236,13 +260,13 @@ int run_bench_train(const RunOptions& options, const TrainBenchOptions& bench) {
 
   fmt::print("{} on {}, {}, {} threads: batch {}, {} blocks of {} steps in turns, medians (least .. most)\n",
              name, session.device().description(), name_of(session.precision()), omp_get_max_threads(),
-             bench.batch, bench.blocks, bench.steps);
+             bench.batch, bench.blocks, block_steps);
   std::vector<std::vector<std::string>> table{{"", "images/s", "spread", "ms a step", "CPU ms a step"}};
   for (const Timing& timing : timings) {
     table.push_back({timing.name, fmt::format("{:.1f}", rate(timing)),
                      fmt::format("{:.1f} .. {:.1f}", images / timing.most(), images / timing.least()),
-                     fmt::format("{:.1f}", 1e3 * timing.median() / static_cast<double>(bench.steps)),
-                     fmt::format("{:.1f}", 1e3 * timing.cpu_median() / static_cast<double>(bench.steps))});
+                     fmt::format("{:.1f}", 1e3 * timing.median() / static_cast<double>(block_steps)),
+                     fmt::format("{:.1f}", 1e3 * timing.cpu_median() / static_cast<double>(block_steps))});
   }
   fmt::print("{}", table_text(table));
   const auto part = [&](double seconds) {

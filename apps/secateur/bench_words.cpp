@@ -51,6 +51,8 @@ void BenchWords::add_loader(CLI::App& bench) {
   command.add_option("--batch", o.batch, "Images of a batch [64]");
   command.add_option("--steps", o.steps, "Batches of a block [10]");
   command.add_option("--blocks", o.blocks, "Blocks of each, in turns [5]");
+  command.add_option("--packed", o.packed, "A packed file (data pack) of the same images, in turns")
+      ->type_name("FILE");
   command.add_option("--against", o.against,
                      "pytorch: its DataLoader on the same files, size and processors");
   command.add_option("--python", o.python, "The interpreter that has PyTorch [python3]");
@@ -67,13 +69,17 @@ void BenchWords::add_train(CLI::App& bench) {
   command.add_option("--batch", o.batch, "Images of a step [128]");
   command.add_option("--steps", o.steps, "Steps of a block [10]");
   command.add_option("--blocks", o.blocks, "Blocks of each, in turns [5]");
-  command.add_option("--input", o.input,
-                     "augmented: shuffled, cropped, mirrored, normalised; fixed: one batch [augmented]");
+  command.add_option(
+      "--input", o.input,
+      "augmented: shuffled, cropped, mirrored, normalised; fixed: one batch; data: the images of "
+      "--data [augmented]");
   command.add_option("--against", o.against, "pytorch: the same network, batch, precision and input path");
   command.add_option("--python", o.python, "The interpreter that has PyTorch [python3]");
   command.add_option("--json", o.json, "Write every block")->type_name("FILE");
-  run(command, {.model = true},
-      [this](const OptionFlags& /*flags*/) { return run_bench_train(options_, train_); });
+  run(command, {.model = true, .data = true}, [this](const OptionFlags& flags) {
+    if (flags.given("data.name")) train_.input = "data";
+    return run_bench_train(options_, train_);
+  });
 }
 
 void BenchWords::add_infer(CLI::App& bench) {

@@ -78,7 +78,7 @@ struct TrainBenchOptions {
   std::int64_t batch = 128;
   std::int64_t steps = 10;  // of a block
   std::int64_t blocks = 5;
-  std::string input = "augmented";  // or fixed: one batch, copied
+  std::string input = "augmented";  // or fixed: one batch, copied; or data: options.data's training images
   std::string against;              // "pytorch", or empty
   std::string python = "python3";
   std::filesystem::path json;
@@ -101,6 +101,7 @@ struct InferBenchOptions {
 int run_bench_infer(const RunOptions& options, const InferBenchOptions& bench);
 
 struct LoaderBenchOptions {
+  std::filesystem::path packed;  // a packed file of the same images, measured in turns; empty: none
   std::int64_t batch = 64;
   std::int64_t steps = 10;  // batches of a block
   std::int64_t blocks = 5;  // that count

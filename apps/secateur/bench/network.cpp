@@ -14,12 +14,13 @@
 
 namespace secateur::bench {
 
-Model network_for(const app::RunOptions& options, const std::filesystem::path& weights,
-                  app::Session& session) {
+Model network_for(const app::RunOptions& options, const std::filesystem::path& weights, app::Session& session,
+                  const data::ImageSet* images) {
   if (!weights.empty()) return std::move(app::load_model(weights, session).model);
-  Model model(
-      models::build(options.model.name, {.shortcut = options.model.shortcut, .head = options.model.head}),
-      session.device());
+  Graph graph = images != nullptr ? app::build_graph(options.model, *images)
+                                  : models::build(options.model.name, {.shortcut = options.model.shortcut,
+                                                                       .head = options.model.head});
+  Model model(std::move(graph), session.device());
   model.initialize(options.run.seed, session.stream());
   return model;
 }

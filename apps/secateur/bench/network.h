@@ -9,9 +9,10 @@
 
 namespace secateur::bench {
 
-// The stored network where `weights` names one, else options.model with random weights.
+// The stored network where `weights` names one, else options.model with random weights: for `images`, or
+// (null) for images as the network's builder takes them by itself.
 [[nodiscard]] Model network_for(const app::RunOptions& options, const std::filesystem::path& weights,
-                                app::Session& session);
+                                app::Session& session, const data::ImageSet* images = nullptr);
 
 // A training step or an inference of one image by counts: three products a convolution when training, else
 // one; and the fewest bytes: training passes 13 times over every convolution's output (written, read for the
