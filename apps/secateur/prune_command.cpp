@@ -20,6 +20,7 @@
 #include "secateur/prune_narrator.h"
 #include "secateur/run_lifecycle.h"
 #include "secateur/session.h"
+#include "secateur/teaching.h"
 #include "secateur/tensorboard.h"
 #include "secateur/text.h"
 
@@ -75,6 +76,8 @@ class PruneRun {
         steering_set_(data_.steering_set(options.data.steer_by)),
         steering_source_(data_.evaluation_source(steering_set_)),
         sample_source_(data_.sample_source(options_.run.seed)),
+        teacher_(open_teacher(options.train, session_, arguments.resume ? &loaded_.tree : nullptr,
+                              arguments.resume ? nullptr : &loaded_.tree)),
         trainer_(loaded_.model, session_.arena(), session_.stream(), *training_source_,
                  trainer_options(options, session_.precision())),
         evaluator_(loaded_.model, session_.arena(), session_.stream(), options.train.eval_batch,
@@ -90,6 +93,7 @@ class PruneRun {
                   *sample_source_, progress_, &base_},
                  options.prune),
         loop_(options.prune, backend_, events_) {
+    if (teacher_ != nullptr) trainer_.teach(*teacher_);
     const StateReader reader(loaded_.tree);
     if (arguments.resume) {
       require(reader.get<std::string>("kind") == "prune", "'{}' is a checkpoint of another kind of run",
@@ -213,6 +217,9 @@ class PruneRun {
     data_.split.save(writer.scope("split"));
     nan_guard_.save(writer);
     contract_of(data_.training).save(writer.scope("images"));
+    if (teacher_ != nullptr && file == folder_.checkpoint()) {
+      save_teacher(*teacher_, writer, session_.stream());
+    }
     write_checkpoint(file, tree);
   }
 
@@ -228,6 +235,7 @@ class PruneRun {
   const data::ImageSet& steering_set_;
   std::unique_ptr<BatchSource> steering_source_;
   std::unique_ptr<BatchSource> sample_source_;
+  std::unique_ptr<Teacher> teacher_;  // null unless asked for
   Trainer trainer_;
   Evaluator evaluator_;
   RunLog log_;

@@ -124,6 +124,7 @@ struct DataOptions {
   std::int64_t resize = 0;
   double crop_area = 0.08;
   double color_jitter = 0;
+  double hue_jitter = 0;
   std::int64_t decode_threads = 0;
   bool strict = false;
   std::string class_map;
@@ -143,6 +144,12 @@ struct TrainOptions {
   bool decay_norm_and_bias = true;
   double label_smoothing = 0;
   double ema = 0;
+  std::int64_t resize_from = 0;
+  std::int64_t resize_until_epoch = 0;
+  std::int64_t resize_step = 32;
+  double distill = 0;
+  double distill_temperature = 4;
+  std::string teacher;  // empty: of prune, the network that it begins with
   bool drop_last = false;
   std::int64_t checkpoint_every = 1;  // epochs
   bool record = true;                 // a step once, where the device can; then it is replayed
@@ -193,6 +200,8 @@ void describe(DataOptions& o, Visitor& v) {
   v("data.crop-area", o.crop_area, "Least share of the image that a random crop takes", above(0), at_most(1));
   v("data.color-jitter", o.color_jitter, "Strength of random brightness, contrast and saturation",
     between(0, 1));
+  v("data.hue-jitter", o.hue_jitter, "Most that the hue is turned at random, as a part of the colour circle",
+    between(0, 0.5));
   v("data.decode-threads", o.decode_threads, "Threads that decode images, 0 for one a processor",
     at_least(0));
   v("data.strict", o.strict, "Stop at an image that cannot be decoded, instead of leaving it out");
@@ -216,6 +225,17 @@ void describe(TrainOptions& o, Visitor& v) {
   v("train.label-smoothing", o.label_smoothing, "Label smoothing", at_least(0), below(1));
   v("train.ema", o.ema, "Decay of averaged weights, which are evaluated and saved; 0 for none (0.9999)",
     at_least(0), below(1));
+  v("train.resize-from", o.resize_from,
+    "Height and width of images in the first epoch, which grow to the full size; 0 for that throughout",
+    at_least(0));
+  v("train.resize-until-epoch", o.resize_until_epoch, "Epoch from which on images have their full size",
+    at_least(0));
+  v("train.resize-step", o.resize_step, "Pixels by which they grow at once", at_least(1));
+  v("train.distill", o.distill, "Weight of a teacher's scores in the loss, beside the labels; 0 for none",
+    between(0, 1));
+  v("train.distill-temperature", o.distill_temperature, "Temperature that softens both networks' scores",
+    above(0));
+  v("train.teacher", o.teacher, "Network that teaches; empty in prune: the one that is pruned, as it was");
   v("train.drop-last", o.drop_last, "Leave out the last, smaller batch of an epoch");
   v("train.checkpoint-every", o.checkpoint_every, "Epochs between checkpoints", at_least(1));
   v("train.record", o.record,

@@ -101,7 +101,7 @@ RunData open_data(const RunOptions& options, const std::optional<data::TrainVali
   std::optional<data::ImageSet> validation;
   if (!split.validation_indices().empty()) validation = split.validation_part(all);
   const data::DecodingOptions decoding{.crop = {.least_area = o.crop_area},
-                                       .jitter = {o.color_jitter},
+                                       .jitter = {o.color_jitter, o.hue_jitter},
                                        .shorter = o.resize,
                                        .threads = o.decode_threads,
                                        .strict = o.strict};

@@ -12,6 +12,7 @@
 #include "secateur/progress.h"
 #include "secateur/run_lifecycle.h"
 #include "secateur/session.h"
+#include "secateur/teaching.h"
 #include "secateur/tensorboard.h"
 #include "secateur/text.h"
 #include "secateur/train/trainer.h"
@@ -26,6 +27,8 @@ TrainerOptions trainer_options(const RunOptions& options, Precision precision) {
   result.sgd = {t.momentum, t.weight_decay, t.nesterov, t.decay_norm_and_bias};
   result.label_smoothing = t.label_smoothing;
   result.average_decay = t.ema;
+  result.resizing = {t.resize_from, t.resize_until_epoch, t.resize_step};
+  result.distillation = {t.distill, t.distill_temperature};
   result.drop_last = t.drop_last;
   result.seed = options.run.seed;
   result.record = t.record;
@@ -58,6 +61,7 @@ class TrainRun {
         source_(data_.training_source(options, session_.stream())),
         model_(stored_ ? Model::load(reader().scope("model"), session_.device(), session_.stream())
                        : Model(build_graph(options.model, data_.training), session_.device())),
+        teacher_(open_teacher(options.train, session_, stored_ ? &*stored_ : nullptr, nullptr)),
         trainer_(model_, session_.arena(), session_.stream(), *source_,
                  trainer_options(options, session_.precision())),
         evaluator_(model_, session_.arena(), session_.stream(), options.train.eval_batch,
@@ -67,6 +71,7 @@ class TrainRun {
         events_(board_ ? std::vector<EventSink*>{&log_, board_.get()} : std::vector<EventSink*>{&log_}),
         progress_(stdout),
         nan_guard_(options.train.on_nan, events_, progress_) {
+    if (teacher_ != nullptr) trainer_.teach(*teacher_);
     if (stored_) {
       require(reader().get<std::string>("kind") == "train", "'{}' is a checkpoint of another kind of run",
               folder.checkpoint().string());
@@ -175,6 +180,9 @@ class TrainRun {
     data_.split.save(writer.scope("split"));
     nan_guard_.save(writer);
     contract_of(data_.training).save(writer.scope("images"));
+    if (teacher_ != nullptr && file == folder_.checkpoint()) {
+      save_teacher(*teacher_, writer, session_.stream());
+    }
     write_checkpoint(file, tree);
   }
 
@@ -186,6 +194,7 @@ class TrainRun {
   RunData data_;
   std::unique_ptr<BatchSource> source_;
   Model model_;
+  std::unique_ptr<Teacher> teacher_;  // null unless asked for
   Trainer trainer_;
   Evaluator evaluator_;
   RunLog log_;

@@ -15,7 +15,7 @@ enum class InputValues : std::uint8_t {
   normal,
   distinct,  // no two values of a map are near each other, so that a maximum has no rival
   tied,      // few different values, so that most maxima have rivals: no finite differences
-  labels,    // the last input holds class numbers, some negative; the others are normal
+  labels,    // the second input holds class numbers, some negative; the others are normal
 };
 
 struct OpCase {
@@ -33,9 +33,7 @@ struct OpCase {
     if (!input_gradients.empty()) return input_gradients.at(input);
     return !is_label(input);
   }
-  [[nodiscard]] bool is_label(std::size_t input) const {
-    return values == InputValues::labels && input + 1 == inputs.size();
-  }
+  [[nodiscard]] bool is_label(std::size_t input) const { return values == InputValues::labels && input == 1; }
 };
 
 // For GoogleTest, which would show bytes.

@@ -62,6 +62,17 @@ OpCase loss(const std::string& name, std::int64_t classes, std::int64_t batch, d
           .values = InputValues::labels};
 }
 
+// Beside a teacher's logits, which take no gradient.
+OpCase taught_loss(const std::string& name, std::int64_t classes, std::int64_t batch, double weight,
+                   double temperature, std::int64_t lanes) {
+  OpCase taught = loss(name, classes, batch, 0.1, lanes);
+  taught.attributes.set("distillation", weight);
+  taught.attributes.set("temperature", temperature);
+  taught.inputs.push_back(taught.inputs[0]);
+  taught.input_gradients = {true, false, false};
+  return taught;
+}
+
 OpCase on_tables(const std::string& name, const std::string& op, std::vector<MapShape> inputs, Table table,
                  std::int64_t batch, std::int64_t lanes) {
   return {.name = op + "_" + name,
@@ -153,6 +164,8 @@ void add_elementwise_cases(std::vector<OpCase>& cases) {
   cases.push_back(loss("smoothing", 61, 5, 0.1, 8));
   cases.push_back(loss("imagenet", 1000, 3, 0, 8));
   cases.push_back(loss("two_classes", 2, 1, 0.2, 1));
+  cases.push_back(taught_loss("taught", 10, 12, 0.5, 4, 1));
+  cases.push_back(taught_loss("taught_by_scores_alone", 61, 5, 1, 1, 8));
 }
 
 void add_channel_cases(std::vector<OpCase>& cases) {

@@ -5,18 +5,25 @@
 #include "secateur/backend/gpu_description.h"
 #include "secateur/core/error.h"
 #include "secateur/graph/fusion.h"
+#include "secateur/graph/image_size.h"
 #include "secateur/graph/op.h"
 
 namespace secateur {
 namespace {
 
 constexpr std::string_view kLabels = "(labels)";
+constexpr std::string_view kTeacher = "(teacher)";
 constexpr std::string_view kLoss = "(loss)";
 
 class Compiler {
  public:
   Compiler(const Model& model, Stream& stream, const ProgramOptions& options)
-      : model_(model), stream_(stream), options_(options) {
+      : model_(model),
+        stream_(stream),
+        options_(options),
+        plain_(options.image_size == 0
+                   ? model.graph()
+                   : graph_for_images(model.graph(), options.image_size, options.image_size)) {
     const bool learns = options.mode == ProgramMode::train || options.mode == ProgramMode::score_gradients;
     backward_ = learns;
     with_loss_ = options.with_loss || learns;
@@ -46,14 +53,7 @@ class Compiler {
     node_map_ = std::move(executed.node_map);
     result_.graph = std::move(executed.graph);
     logits_ = graph().output();
-    if (with_loss_) {
-      const NodeId labels = result_.graph.add(
-          std::string(kLabels), "input", {},
-          {{"height", std::int64_t{1}}, {"width", std::int64_t{1}}, {"channels", std::int64_t{1}}});
-      loss_ = result_.graph.add(std::string(kLoss), "softmax_cross_entropy", {logits_, labels},
-                                {{"label_smoothing", options_.label_smoothing}});
-      result_.graph.set_output(logits_);
-    }
+    if (with_loss_) append_loss();
     const std::size_t count = at(static_cast<NodeId>(graph().size()));
     values_.resize(count);
     contributions_.resize(count);
@@ -68,10 +68,28 @@ class Compiler {
     }
   }
 
+  void append_loss() {
+    const auto fed = [&](std::string_view name, std::int64_t channels) {
+      return result_.graph.add(
+          std::string(name), "input", {},
+          {{"height", std::int64_t{1}}, {"width", std::int64_t{1}}, {"channels", channels}});
+    };
+    std::vector<NodeId> inputs{logits_, fed(kLabels, 1)};
+    Attributes attributes{{"label_smoothing", options_.label_smoothing}};
+    if (options_.distillation.weight > 0) {
+      inputs.push_back(fed(kTeacher, graph().shape(logits_).channels));
+      attributes.set("distillation", options_.distillation.weight);
+      attributes.set("temperature", options_.distillation.temperature);
+    }
+    loss_ = result_.graph.add(std::string(kLoss), "softmax_cross_entropy", std::move(inputs),
+                              std::move(attributes));
+    result_.graph.set_output(logits_);
+  }
+
   [[nodiscard]] FusedGraph executed_graph() const {
-    if (!options_.fuse) return unfused(model_.graph());
+    if (!options_.fuse) return unfused(plain_);
     const bool fold = options_.frozen && has_kernel("folded_conv2d", stream_.device().kind());
-    return fold ? fuse_and_fold(model_.graph(), options_.taps) : fuse(model_.graph(), options_.taps);
+    return fold ? fuse_and_fold(plain_, options_.taps) : fuse(plain_, options_.taps);
   }
 
   void mark_gradients() {
@@ -134,11 +152,16 @@ class Compiler {
     return tensor;
   }
 
+  [[nodiscard]] VirtualTensor& fed_tensor(std::string_view name) {
+    if (name == kLabels) return result_.labels;
+    return name == kTeacher ? result_.teacher : result_.images;
+  }
+
   void bind_node(NodeId id) {
     const Node& node = graph().node(id);
     if (node.inputs.empty()) {
       values_[at(id)] = new_tensor(value_type(id), graph().shape(id));
-      (node.name == kLabels ? result_.labels : result_.images) = values_[at(id)];
+      fed_tensor(node.name) = values_[at(id)];
       return;
     }
     if (is_alias(id)) {
@@ -177,7 +200,7 @@ class Compiler {
     const auto flags = std::make_unique<bool[]>(node.inputs.size());
     for (std::size_t i = 0; i < node.inputs.size(); ++i) flags[i] = wants_gradient_[at(node.inputs[i])];
     // Random numbers are keyed by the node of the stored graph, which fusion does not renumber.
-    const NodeId plain = model_.graph().find(node.name);
+    const NodeId plain = plain_.find(node.name);
     const KernelSetup setup{.node = node,
                             .id = plain >= 0 ? plain : id,
                             .stream = stream_,
@@ -203,7 +226,7 @@ class Compiler {
     for (const NodeId tap : options_.taps) {
       if (options_.mode != ProgramMode::score_gradients) break;
       const auto& flows = contributions_[at(executed_node(tap))];
-      require(!flows.empty(), "no gradient reaches '{}'", model_.graph().node(tap).name);
+      require(!flows.empty(), "no gradient reaches '{}'", plain_.node(tap).name);
       result_.tap_gradients.push_back(flows.front().tensor);
     }
   }
@@ -270,7 +293,7 @@ class Compiler {
 
   [[nodiscard]] NodeId executed_node(NodeId plain) const {
     const NodeId id = node_map_.at(at(plain));
-    require(id >= 0, "the value of '{}' is not computed on its own", model_.graph().node(plain).name);
+    require(id >= 0, "the value of '{}' is not computed on its own", plain_.node(plain).name);
     return id;
   }
 
@@ -295,7 +318,7 @@ class Compiler {
       life.last = std::min(life.last, end);
       life.first = std::min(life.first, end);
     }
-    for (const VirtualTensor* fed : {&result_.images, &result_.labels}) {
+    for (const VirtualTensor* fed : {&result_.images, &result_.labels, &result_.teacher}) {
       if (fed->buffer != kNoBuffer) result_.buffers[static_cast<std::size_t>(fed->buffer)].first = 0;
     }
   }
@@ -303,6 +326,7 @@ class Compiler {
   const Model& model_;
   Stream& stream_;
   const ProgramOptions& options_;
+  Graph plain_;  // the model's, for images of this size
   bool backward_ = false;
   bool with_loss_ = false;
   NodeId logits_ = -1;

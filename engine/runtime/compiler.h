@@ -43,7 +43,7 @@ struct CompiledProgram {
   std::vector<Step> backward;
   std::vector<BufferLife> buffers;
   std::vector<BufferId> saved;  // one a node
-  VirtualTensor images, labels, logits, losses, loss_gradient;
+  VirtualTensor images, labels, teacher, logits, losses, loss_gradient;
   std::vector<VirtualTensor> taps, tap_gradients;
 };
 

@@ -146,6 +146,12 @@ Tensor Program::labels() {
   return impl_->tensor(impl_->code.labels);
 }
 
+Tensor Program::teacher_logits() {
+  require(impl_->code.teacher.buffer != kNoBuffer, "this program's loss has no teacher");
+  impl_->bind();
+  return impl_->tensor(impl_->code.teacher);
+}
+
 void Program::forward(const StepState& state) {
   impl_->bind();
   impl_->stream.make_current();

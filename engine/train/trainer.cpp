@@ -5,6 +5,7 @@
 
 #include "secateur/backend/primitives.h"
 #include "secateur/core/error.h"
+#include "secateur/graph/image_size.h"
 #include "secateur/runtime/step_memory.h"
 #include "secateur/train/finite.h"
 #include "train/recorded_steps.h"
@@ -32,8 +33,11 @@ class PartClock {
   Clock::time_point last_;
 };
 
-// What follows a schedule of the host's from step to step, other than the learning rate, is not recorded.
-bool may_be_recorded(const TrainerOptions& options) { return options.record && options.average_decay == 0; }
+// Averages follow a schedule of their own, and a teacher runs a program of its own: their steps are not
+// recorded.
+bool may_be_recorded(const TrainerOptions& options) {
+  return options.record && options.average_decay == 0 && options.distillation.weight == 0;
+}
 
 }  // namespace
 
@@ -50,6 +54,12 @@ Trainer::Trainer(Model& model, Arena& arena, Stream& stream, BatchSource& source
                                          : nullptr) {
   require(options.batch >= 1, "a batch has at least one sample, got {}", options.batch);
   require(source.size() >= 1, "there are no samples to train on");
+  check(options.resizing, full_size());
+  // Before anything is trained: a network or a source that knows one size alone throws.
+  if (options.resizing.from > 0) {
+    static_cast<void>(graph_for_images(model.graph(), options.resizing.from, options.resizing.from));
+    source.set_image_size(options.resizing.from);
+  }
   require(!options.drop_last || source.size() >= options.batch,
           "with drop_last nothing is left to train on: {} samples, batch {}", source.size(), options.batch);
   require(options.read_every >= 1, "loss and counts are read back after at least one step, got {}",
@@ -58,27 +68,32 @@ Trainer::Trainer(Model& model, Arena& arena, Stream& stream, BatchSource& source
 
 Trainer::~Trainer() = default;
 
+std::unique_ptr<Program> Trainer::program_of(std::int64_t samples, std::int64_t image_size) {
+  return std::make_unique<Program>(model_, arena_, stream_,
+                                   ProgramOptions{.batch = samples,
+                                                  .mode = ProgramMode::train,
+                                                  .precision = options_.precision,
+                                                  .with_loss = true,
+                                                  .image_size = image_size == full_size() ? 0 : image_size,
+                                                  .label_smoothing = options_.label_smoothing,
+                                                  .distillation = options_.distillation});
+}
+
 void Trainer::compile() {
-  if (program_ != nullptr && generation_ == model_.generation()) return;
+  const std::int64_t image_size = image_size_at(options_.resizing, full_size(), epoch_);
+  if (program_ != nullptr && generation_ == model_.generation() && image_size_ == image_size) return;
   const std::int64_t batch = std::min(options_.batch, source_.size());
-  const auto program_of = [&](std::int64_t samples) {
-    return std::make_unique<Program>(model_, arena_, stream_,
-                                     ProgramOptions{.batch = samples,
-                                                    .mode = ProgramMode::train,
-                                                    .precision = options_.precision,
-                                                    .with_loss = true,
-                                                    .label_smoothing = options_.label_smoothing});
-  };
   if (recorded_ != nullptr) recorded_->forget();
   program_.reset();
   tail_program_.reset();
-  program_ = program_of(batch);
+  program_ = program_of(batch, image_size);
   const std::int64_t tail = source_.size() % batch;
-  if (tail > 0 && !options_.drop_last) tail_program_ = program_of(tail);
+  if (tail > 0 && !options_.drop_last) tail_program_ = program_of(tail, image_size);
   // Refused here, and not by an allocation in the first step.
   require_step_fits(model_, arena_, stream_, {.batch = batch, .precision = options_.precision},
                     program_->planned_bytes());
   generation_ = model_.generation();
+  image_size_ = image_size;
   // No kernel writes what lies between two parameters' gradients, and a look at all of them reads it.
   if (loss_scale_.active()) {
     stream_.zero(model_.gradients(), model_.layout().trained_elements * size_of(model_.dtype()));
@@ -87,7 +102,11 @@ void Trainer::compile() {
 
 std::int64_t Trainer::planned_bytes() {
   compile();
-  return program_->planned_bytes();
+  if (image_size_ == full_size()) return program_->planned_bytes();
+  const std::int64_t planned = program_of(program_->batch(), full_size())->planned_bytes();
+  require_step_fits(model_, arena_, stream_, {.batch = program_->batch(), .precision = options_.precision},
+                    planned);
+  return planned;
 }
 
 std::int64_t Trainer::peak_bytes() {
@@ -106,6 +125,7 @@ BatchMetrics Trainer::train_step(Program& program, std::int64_t first, std::int6
   PartClock clock(timed_, stream_);
   source_.fill(first, count, stream_, program.images(), program.labels());
   clock.add_to(times_.input);
+  if (options_.distillation.weight > 0) teacher_->answer(program);
   program.forward(state);
   const BatchMetrics metrics = metrics_.read(program, stream_, count);
   if (!metrics.finite) fail_non_finite(program, first, count, rate, state);
@@ -158,11 +178,13 @@ EpochReport Trainer::run_epoch(const LrPhase& phase, std::int64_t phase_epoch, T
 
 EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer,
                                TrainHook* hook) {
+  require(options_.distillation.weight == 0 || teacher_ != nullptr, "a distillation needs a teacher");
   compile();
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
+  if (options_.resizing.from > 0) source_.set_image_size(image_size_);
   source_.begin_epoch(epoch_);
   const std::int64_t batch = program_->batch();
   const std::int64_t steps = source_.size() / batch + (tail_program_ != nullptr ? 1 : 0);

@@ -35,9 +35,69 @@ struct Arguments {
   std::int64_t ld;
 };
 
+__device__ __forceinline__ Exponentials merged_by_warp(Exponentials exponentials) {
+#pragma unroll
+  for (unsigned distance = kWarpSize / 2; distance > 0; distance /= 2) {
+    const Exponentials other{__shfl_xor_sync(kFullWarp, exponentials.maximum, distance),
+                             __shfl_xor_sync(kFullWarp, exponentials.sum, distance)};
+    exponentials = MergeExponentials{}(exponentials, other);
+  }
+  return exponentials;
+}
+
+// A row of the student's and one of the teacher's logits, both softened by the temperature.
 template <typename T>
+struct SoftenedRows {
+  const T* own = nullptr;
+  const T* taught = nullptr;
+  float inverse = 1.0F;  // of the temperature
+  Exponentials own_sum{-INFINITY, 0.0F};
+  Exponentials taught_sum{-INFINITY, 0.0F};
+
+  __device__ __forceinline__ void gather(const T* own_row, const T* taught_row, std::int64_t classes,
+                                         float temperature) {
+    own = own_row;
+    taught = taught_row;
+    inverse = 1.0F / temperature;
+    for (std::int64_t k = lane_index(); k < classes; k += kWarpSize) {
+      own_sum = MergeExponentials{}(own_sum, {to_float(own[k]) * inverse, 1.0F});
+      taught_sum = MergeExponentials{}(taught_sum, {to_float(taught[k]) * inverse, 1.0F});
+    }
+    own_sum = merged_by_warp(own_sum);
+    taught_sum = merged_by_warp(taught_sum);
+  }
+  // Logits enter as differences from the largest.
+  __device__ __forceinline__ float own_level(std::int64_t k) const {
+    return to_float(own[k]) * inverse - own_sum.maximum;
+  }
+  __device__ __forceinline__ float taught_level(std::int64_t k) const {
+    return to_float(taught[k]) * inverse - taught_sum.maximum;
+  }
+  __device__ __forceinline__ float own_probability(std::int64_t k) const {
+    return expf(own_level(k)) / own_sum.sum;
+  }
+  __device__ __forceinline__ float taught_probability(std::int64_t k) const {
+    return expf(taught_level(k)) / taught_sum.sum;
+  }
+  // Kullback-Leibler divergence of the row's own probabilities from the teacher's.
+  __device__ __forceinline__ float divergence(std::int64_t classes) const {
+    float sum = 0.0F;
+    for (std::int64_t k = lane_index(); k < classes; k += kWarpSize) {
+      const float t = taught_probability(k);
+      if (t != 0.0F) sum += t * (taught_level(k) - own_level(k));
+    }
+    return warp_reduce(sum, Sum{}) + logf(own_sum.sum) - logf(taught_sum.sum);
+  }
+};
+
+// Instances with a teacher and without: the second is what most launches are.
+struct Untaught {};
+struct Taught {};
+
+template <typename T, typename Lesson>
 __global__ void __launch_bounds__(kRowsPerBlock* kWarpSize)
     softmax_cross_entropy_kernel(Arguments args, T* gradient, const T* logits) {
+  constexpr bool kTaught = std::is_same_v<Lesson, Taught>;
   const std::int64_t sample = block_index() * kRowsPerBlock + warp_index();
   if (sample >= args.samples) return;  // the whole warp leaves; no block barrier follows
   const T* row = logits + sample * args.ld;
@@ -64,12 +124,7 @@ __global__ void __launch_bounds__(kRowsPerBlock* kWarpSize)
     if (q != 0.0F) weighted += q * (z - origin);
     rank += has_rank && k != label && z >= own ? 1 : 0;
   }
-#pragma unroll
-  for (unsigned distance = kWarpSize / 2; distance > 0; distance /= 2) {
-    const Exponentials other{__shfl_xor_sync(kFullWarp, exponentials.maximum, distance),
-                             __shfl_xor_sync(kFullWarp, exponentials.sum, distance)};
-    exponentials = MergeExponentials{}(exponentials, other);
-  }
+  exponentials = merged_by_warp(exponentials);
   targets = warp_reduce(targets, Sum{});
   weighted = warp_reduce(weighted, Sum{});
   rank = warp_reduce(rank, Sum{});
@@ -79,6 +134,14 @@ __global__ void __launch_bounds__(kRowsPerBlock* kWarpSize)
     if (hit != 0.0F) weighted += hit * (own - origin);
   }
   float loss = targets * (logf(exponentials.sum) + (exponentials.maximum - origin)) - weighted;
+  const Teacher& teacher = args.options.teacher;
+  SoftenedRows<T> softened;
+  if constexpr (kTaught) {
+    softened.gather(row, static_cast<const T*>(teacher.logits) + sample * teacher.ld, args.classes,
+                    teacher.temperature);
+    loss = (1.0F - teacher.weight) * loss +
+           teacher.weight * teacher.temperature * teacher.temperature * softened.divergence(args.classes);
+  }
   const bool bad_label = soft == nullptr && !has_rank;
   if (bad_label) loss = not_a_number();
   if (ignored) loss = 0.0F;
@@ -108,6 +171,11 @@ __global__ void __launch_bounds__(kRowsPerBlock* kWarpSize)
     float q = soft != nullptr ? soft[k] : floor;
     if (soft == nullptr && k == label) q += hit;
     float value = scale * (p * targets - q);
+    if constexpr (kTaught) {
+      value = (1.0F - teacher.weight) * value +
+              scale * teacher.weight * teacher.temperature *
+                  (softened.own_probability(k) - softened.taught_probability(k));
+    }
     if (bad_label) value = not_a_number();
     if (ignored) value = 0.0F;
     out[k] = from_float<T>(value);
@@ -141,14 +209,22 @@ Status softmax_cross_entropy(float* losses, void* gradient, LossMetrics* metrics
   check.that(shape.samples == 0 || labels != nullptr || soft_targets != nullptr,
              "neither labels nor soft_targets are given");
   check.that(metrics == nullptr || losses != nullptr || shape.samples == 0, "metrics need the losses");
+  const Teacher& teacher = options.teacher;
+  if (teacher.logits != nullptr) {
+    check.map("teacher", teacher.logits, size_of(shape.type), shape.samples, shape.classes, teacher.ld);
+    check.that(teacher.weight >= 0.0F && teacher.weight <= 1.0F, "the teacher's weight is not in 0 .. 1");
+    check.that(teacher.temperature > 0.0F, "the temperature is not positive");
+  }
   if (check.failed()) return check.status();
   if (shape.samples == 0) return Status::success();
   const Arguments args{losses,  metrics,       labels,        soft_targets,
                        options, shape.samples, shape.classes, shape.ld};
   Status status = with_type(shape.type, [&]<typename T>() -> Status {
-    return launch("softmax_cross_entropy", &softmax_cross_entropy_kernel<T>,
-                  {ceil_div(shape.samples, kRowsPerBlock), 1, 1}, kRowsPerBlock * kWarpSize, 0, stream, args,
-                  static_cast<T*>(gradient), static_cast<const T*>(logits));
+    const auto kernel = teacher.logits != nullptr ? &softmax_cross_entropy_kernel<T, Taught>
+                                                  : &softmax_cross_entropy_kernel<T, Untaught>;
+    return launch("softmax_cross_entropy", kernel, {ceil_div(shape.samples, kRowsPerBlock), 1, 1},
+                  kRowsPerBlock * kWarpSize, 0, stream, args, static_cast<T*>(gradient),
+                  static_cast<const T*>(logits));
   });
   if (!status.ok() || metrics == nullptr) return status;
   return launch("softmax_cross_entropy", &loss_sum_kernel, {1, 1, 1}, kSumThreads, 0, stream, metrics, losses,

@@ -197,6 +197,27 @@ TEST_F(Resume, AveragedWeightsGoOn) {
   expect_same_state("whole", "cut");
 }
 
+// The teacher is part of the checkpoint: the run goes on where its file is gone.
+TEST_F(Resume, DistillationGoesOnWithoutTheTeachersFile) {
+  run(kTraining + "--epochs 1 --out " + path("base"));
+  const std::string pruning = "prune --weights " + path("base/model.h5") + " " + kData +
+                              "--distill 0.5 --distill-temperature 3 --rounds 2 --budget 0.7 --round-to 1 "
+                              "--finetune-epochs 1 --sample-images 32 --out ";
+  run(pruning + path("whole"));
+  run_until_checkpoint(pruning + path("cut"), path("cut/last.h5"), 3);
+  fs::remove(path("base/model.h5"));
+  run("prune --resume --out " + path("cut"));
+  expect_same_state("whole", "cut");
+  EXPECT_FALSE(read_checkpoint(path("whole/model.h5")).contains("teacher/parameters/fc.weight"));
+
+  // Training needs one that is named.
+  Process process(kTraining + "--epochs 1 --distill 0.5 --out " + path("untaught"), log());
+  EXPECT_NE(process.wait(), 0);
+  EXPECT_NE(output().find("--teacher FILE"), std::string::npos) << output();
+  run(kTraining + "--epochs 1 --distill 0.5 --teacher " + path("whole/model.h5") + " --out " +
+      path("taught"));
+}
+
 // What an interrupted demo says to go on with.
 TEST_F(Resume, BothPartsOfADemoGoOnByThemselves) {
   const std::string demo =

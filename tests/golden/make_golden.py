@@ -170,11 +170,16 @@ class OpFile:
     def random(self, *shape):
         return torch.randn(*shape, generator=self.generator, dtype=torch.float64)
 
-    def add(self, name, op, attributes, inputs, parameters, compute, statistics=(), batch_statistics=False):
-        """inputs: NCHW or [N, K] or labels [N]; compute(inputs, parameters) gives the output."""
+    def add(
+        self, name, op, attributes, inputs, parameters, compute, statistics=(), batch_statistics=False, constant=None
+    ):
+        """inputs: NCHW or [N, K] or labels [N], of which `constant` has no gradient; compute(inputs, parameters) gives the
+        output."""
         for index, tensor in enumerate(statistics):
             self.golden.add(f"{name}/parameter{len(parameters) + index}", tensor)
-        differentiable = [t.requires_grad_() for t in [*inputs, *parameters] if t.is_floating_point()]
+        differentiable = [
+            t.requires_grad_() for t in [*inputs, *parameters] if t.is_floating_point() and t is not constant
+        ]
         output = compute(inputs, parameters)
         output_gradient = self.random(*output.shape)
         gradients = dict(zip(map(id, differentiable), torch.autograd.grad(output, differentiable, output_gradient)))
@@ -272,6 +277,23 @@ def write_ops():
                  {"label_smoothing": smoothing}, [3 * file.random(5, 7), torch.tensor([3, -1, 0, 6, 2])], [],
                  lambda x, p, smoothing=smoothing: functional.cross_entropy(
                      x[0], x[1], reduction="none", ignore_index=-1, label_smoothing=smoothing))  # fmt: skip
+
+    # Hinton et al. 2015, with PyTorch's own divergence.
+    weight, temperature, labels, teacher = 0.7, 3.0, torch.tensor([3, -1, 0, 6, 2]), 3 * file.random(5, 7)
+
+    def distilled(x, p):
+        hard = functional.cross_entropy(x[0], x[1], reduction="none", ignore_index=-1, label_smoothing=0.1)
+        soft = functional.kl_div(
+            functional.log_softmax(x[0] / temperature, 1),
+            functional.log_softmax(x[2] / temperature, 1),
+            reduction="none",
+            log_target=True,
+        ).sum(1)
+        return (1 - weight) * hard + weight * temperature**2 * soft * (x[1] >= 0)
+
+    file.add("softmax_cross_entropy_taught", "softmax_cross_entropy",
+             {"label_smoothing": 0.1, "distillation": weight, "temperature": temperature},
+             [3 * file.random(5, 7), labels, teacher], [], distilled, constant=teacher)  # fmt: skip
     file.write("ops.golden")
 
 

@@ -33,6 +33,7 @@ OpCase op_case_of(const nlohmann::json& entry, const GoldenFile& golden, std::in
     const GoldenArray& input = golden.array(fmt::format("{}/input{}", op_case.name, i));
     op_case.batch = input.shape.at(0);
     op_case.inputs.push_back(map_shape(input.shape));
+    op_case.input_gradients.push_back(golden.contains(fmt::format("{}/input_gradient{}", op_case.name, i)));
   }
   return op_case;
 }

@@ -7,12 +7,16 @@ namespace secateur::cpu {
 namespace {
 
 // loss_n = -sum_k q_k log p_k with p the softmax of the logits and q = (1 - s) * [k is the label] + s / K
-// (Szegedy et al. 2016). d loss_n / d logit_k = p_k - q_k. Samples with a negative label have neither loss
-// nor gradient. Sums over classes are in double.
+// (Szegedy et al. 2016). d loss_n / d logit_k = p_k - q_k. A teacher's part as the reference adds it (Hinton
+// et al. 2015). Samples with a negative label have neither loss nor gradient. Sums over classes are in
+// double.
 class SoftmaxCrossEntropy final : public Kernel {
  public:
   explicit SoftmaxCrossEntropy(const KernelSetup& setup)
-      : layer_(setup.node.name), smoothing_(setup.node.attributes.real_or("label_smoothing", 0)) {}
+      : layer_(setup.node.name),
+        smoothing_(setup.node.attributes.real_or("label_smoothing", 0)),
+        weight_(setup.node.attributes.real_or("distillation", 0)),
+        temperature_(setup.node.attributes.real_or("temperature", 1)) {}
 
   void forward(const ForwardArguments& arguments) override {
     const Tensor& logits = arguments.inputs[0];
@@ -34,6 +38,11 @@ class SoftmaxCrossEntropy final : public Kernel {
       double result = (1 - smoothing_) * (normalizer.log_sum - row[target]);
       if (spread > 0) {
         for (std::int64_t k = 0; k < classes; ++k) result += spread * (normalizer.log_sum - row[k]);
+      }
+      if (weight_ > 0) {
+        result = (1 - weight_) * result +
+                 weight_ * divergence(row, arguments.inputs[2].as<float>() + n * arguments.inputs[2].leading,
+                                      classes);
       }
       loss[0] = static_cast<float>(result);
     }
@@ -61,22 +70,45 @@ class SoftmaxCrossEntropy final : public Kernel {
       const Normalizer normalizer(row, classes);
       for (std::int64_t k = 0; k < classes; ++k) {
         const double q = spread + (k == right ? 1 - smoothing_ : 0.0);
-        out[k] = static_cast<float>(weight * (std::exp(row[k] - normalizer.log_sum) - q));
+        out[k] = static_cast<float>((1 - weight_) * weight * (std::exp(row[k] - normalizer.log_sum) - q));
+      }
+      if (weight_ == 0) continue;
+      const float* teacher = arguments.inputs[2].as<float>() + n * arguments.inputs[2].leading;
+      const Normalizer own(row, classes, temperature_);
+      const Normalizer taught(teacher, classes, temperature_);
+      for (std::int64_t k = 0; k < classes; ++k) {
+        const double difference = own.probability(row[k]) - taught.probability(teacher[k]);
+        out[k] += static_cast<float>(weight_ * temperature_ * weight * difference);
       }
     }
   }
 
  private:
-  // log of the sum of exp(logit), taken about the largest logit so that nothing overflows.
+  // log of the sum of exp(logit / temperature), taken about the largest logit so that nothing overflows.
   struct Normalizer {
     double log_sum;
-    Normalizer(const float* row, std::int64_t classes) {
-      const double largest = *std::max_element(row, row + classes);
+    double temperature;
+    Normalizer(const float* row, std::int64_t classes, double t = 1) : temperature(t) {
+      const double largest = *std::max_element(row, row + classes) / t;
       double sum = 0;
-      for (std::int64_t k = 0; k < classes; ++k) sum += std::exp(row[k] - largest);
+      for (std::int64_t k = 0; k < classes; ++k) sum += std::exp(row[k] / t - largest);
       log_sum = largest + std::log(sum);
     }
+    [[nodiscard]] double log_probability(float logit) const { return logit / temperature - log_sum; }
+    [[nodiscard]] double probability(float logit) const { return std::exp(log_probability(logit)); }
   };
+
+  // T^2 times the Kullback-Leibler divergence of the softened probabilities from the teacher's.
+  [[nodiscard]] double divergence(const float* row, const float* teacher, std::int64_t classes) const {
+    const Normalizer own(row, classes, temperature_);
+    const Normalizer taught(teacher, classes, temperature_);
+    double sum = 0;
+    for (std::int64_t k = 0; k < classes; ++k) {
+      const double log_t = taught.log_probability(teacher[k]);
+      sum += std::exp(log_t) * (log_t - own.log_probability(row[k]));
+    }
+    return temperature_ * temperature_ * sum;
+  }
 
   void check(const Tensor& labels, std::int64_t classes) const {
     const auto* label = labels.as<std::int32_t>();
@@ -89,6 +121,8 @@ class SoftmaxCrossEntropy final : public Kernel {
 
   std::string layer_;
   double smoothing_;
+  double weight_;
+  double temperature_;
 };
 
 }  // namespace

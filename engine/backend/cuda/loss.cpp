@@ -15,6 +15,8 @@ class SoftmaxCrossEntropy final : public CudaKernel {
         shape_{kernel_type(setup.inputs[0].dtype), setup.inputs[0].rows(), setup.inputs[0].channels(),
                setup.inputs[0].leading},
         smoothing_(static_cast<float>(setup.node.attributes.real_or("label_smoothing", 0))),
+        weight_(static_cast<float>(setup.node.attributes.real_or("distillation", 0))),
+        temperature_(static_cast<float>(setup.node.attributes.real_or("temperature", 1))),
         spreads_losses_(setup.output.leading != 1) {
     require(setup.inputs[1].leading == 1,
             "layer '{}': labels lie side by side, but their leading dimension is {}", layer(),
@@ -30,9 +32,9 @@ class SoftmaxCrossEntropy final : public CudaKernel {
     const Tensor& losses = a.output;
     auto* dense = static_cast<float*>(spreads_losses_ ? a.workspace : losses.data);
     kernels::LossMetrics* metrics = a.step.on_device != nullptr ? &a.step.on_device->metrics : nullptr;
-    check(kernels::softmax_cross_entropy(dense, nullptr, metrics, a.inputs[0].data,
-                                         a.inputs[1].as<std::int32_t>(), nullptr,
-                                         {.label_smoothing = smoothing_}, shape_, handle()));
+    check(kernels::softmax_cross_entropy(
+        dense, nullptr, metrics, a.inputs[0].data, a.inputs[1].as<std::int32_t>(), nullptr,
+        {.label_smoothing = smoothing_, .teacher = teacher(a.inputs)}, shape_, handle()));
     if (spreads_losses_) {
       copy_lanes(losses.data, losses.leading, dense, 1, shape_.samples, 1, losses.leading, DType::f32,
                  handle(), layer());
@@ -50,13 +52,21 @@ class SoftmaxCrossEntropy final : public CudaKernel {
                                          {.label_smoothing = smoothing_,
                                           .device_scale = loss_scale,
                                           .sample_scales = a.output_gradient.as<float>(),
-                                          .sample_stride = a.output_gradient.leading},
+                                          .sample_stride = a.output_gradient.leading,
+                                          .teacher = teacher(a.inputs)},
                                          shape_, handle()));
   }
 
  private:
+  [[nodiscard]] kernels::Teacher teacher(std::span<const Tensor> inputs) const {
+    if (inputs.size() < 3) return {};
+    return {inputs[2].data, inputs[2].leading, weight_, temperature_};
+  }
+
   kernels::LogitsShape shape_;
   float smoothing_;
+  float weight_;
+  float temperature_;
   bool spreads_losses_;
 };
 

@@ -71,18 +71,27 @@ class Dropout final : public Op {
   void channels(const Node& /*node*/, ChannelRule& rule) const override { rule.pass_on(0); }
 };
 
-// softmax_cross_entropy: inputs logits [1, 1, K] and labels [1, 1, 1]; attribute label_smoothing (0). The
-// loss of each sample; appended to a network by training Programs, never stored.
+// softmax_cross_entropy: inputs logits [1, 1, K], labels [1, 1, 1] and, for distillation, a teacher's logits
+// [1, 1, K]; attributes label_smoothing (0), distillation (0: the weight of the teacher's part) and
+// temperature (1). The loss of each sample; appended to a network by training Programs, never stored.
 class SoftmaxCrossEntropy final : public Op {
  public:
   std::string_view name() const override { return "softmax_cross_entropy"; }
-  std::pair<int, int> arity() const override { return {2, 2}; }
+  std::pair<int, int> arity() const override { return {2, 3}; }
   MapShape output_shape(const Node& node, std::span<const MapShape> inputs) const override {
     require(inputs[0].positions() == 1, "logits are 1 x 1 maps, got {} x {}", inputs[0].height,
             inputs[0].width);
     require(inputs[1] == (MapShape{1, 1, 1}), "there is one label a sample");
     const double smoothing = node.attributes.real_or("label_smoothing", 0);
     require(smoothing >= 0 && smoothing < 1, "label_smoothing lies in [0, 1), got {}", smoothing);
+    const double weight = node.attributes.real_or("distillation", 0);
+    const double temperature = node.attributes.real_or("temperature", 1);
+    require(weight >= 0 && weight <= 1, "the weight of a distillation lies in [0, 1], got {}", weight);
+    require(temperature > 0, "the temperature of a distillation is above 0, got {}", temperature);
+    require((weight > 0) == (inputs.size() == 3), "a distillation has a teacher, and nothing else has one");
+    require(inputs.size() == 2 || inputs[2] == inputs[0],
+            "a teacher's logits are those of the same classes: {} are expected, got {}", inputs[0].channels,
+            inputs.back().channels);
     return {1, 1, 1};
   }
   void channels(const Node& /*node*/, ChannelRule& rule) const override {

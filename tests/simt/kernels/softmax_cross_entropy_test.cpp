@@ -138,6 +138,84 @@ TEST(SoftmaxCrossEntropy, SampleScales) {
   EXPECT_EQ(scaled.values(), expected);
 }
 
+std::vector<double> softmax(const double* z, std::int64_t classes, double temperature) {
+  std::vector<double> p;
+  double largest = -INFINITY;
+  for (std::int64_t k = 0; k < classes; ++k) largest = std::max(largest, z[k] / temperature);
+  double sum = 0;
+  for (std::int64_t k = 0; k < classes; ++k) sum += p.emplace_back(std::exp(z[k] / temperature - largest));
+  for (double& value : p) value /= sum;
+  return p;
+}
+
+// Loss and gradient of Hinton et al. (2015), beside smoothed labels.
+void check_taught(DType type, std::int64_t classes, std::int64_t extra_ld, float weight, float temperature,
+                  bool in_place) {
+  SCOPED_TRACE(std::string(name_of(type)) + ", classes " + std::to_string(classes) + ", weight " +
+               std::to_string(weight) + ", temperature " + std::to_string(temperature));
+  constexpr std::int64_t kSamples = 11;
+  constexpr double kSmoothing = 0.125;
+  Random random;
+  MapBuffer logits(type, kSamples, classes, classes + extra_ld);
+  MapBuffer gradient(type, kSamples, classes, classes + extra_ld);
+  MapBuffer teacher(type, kSamples, classes, classes + 2 * extra_ld);
+  logits.fill(random.normals(kSamples * classes, 0, 3));
+  teacher.fill(random.normals(kSamples * classes, 0, 3));
+  std::vector<std::int32_t> labels;
+  for (std::int64_t n = 0; n < kSamples; ++n) {
+    labels.push_back(n == 4 ? -1 : static_cast<std::int32_t>(random.below(classes)));
+  }
+  const std::vector<double> z = logits.values();
+  const std::vector<double> t = teacher.values();
+  Expected expected = expect_loss(z, labels, {}, classes, kSmoothing, 2.0);
+  for (std::size_t n = 0; n < kSamples; ++n) {
+    if (labels[n] < 0) continue;
+    const std::size_t row = n * static_cast<std::size_t>(classes);
+    const std::vector<double> own = softmax(z.data() + row, classes, temperature);
+    const std::vector<double> taught = softmax(t.data() + row, classes, temperature);
+    double divergence = 0;
+    for (std::size_t k = 0; k < own.size(); ++k) {
+      divergence += taught[k] * (std::log(taught[k]) - std::log(own[k]));
+      double& g = expected.gradient[row + k];
+      g = (1 - weight) * g + 2.0 * weight * temperature * (own[k] - taught[k]);
+    }
+    expected.losses[n] = (1 - weight) * expected.losses[n] + weight * temperature * temperature * divergence;
+  }
+  const Array<std::int32_t> device_labels(labels);
+  const Array<float> losses(kSamples);
+  LossOptions options{.label_smoothing = static_cast<float>(kSmoothing), .host_scale = 2};
+  options.teacher = {teacher.data(), teacher.ld(), weight, temperature};
+  void* target = in_place ? logits.data() : gradient.data();
+  ASSERT_TRUE(
+      succeeded(softmax_cross_entropy(losses.data(), target, nullptr, logits.data(), device_labels.data(),
+                                      nullptr, options, {type, kSamples, classes, logits.ld()}, nullptr)));
+  EXPECT_LE(relative_error(losses.doubles(), expected.losses), 3e-6);
+  EXPECT_LE(relative_error((in_place ? logits : gradient).values(), expected.gradient),
+            2 * storage_tolerance(type));
+  EXPECT_TRUE(gradient.padding_untouched());
+}
+
+TEST(SoftmaxCrossEntropy, ATeacherMatchesFloat64) {
+  for (const DType type : kAllTypes) {
+    check_taught(type, 10, 0, 0.5F, 4.0F, false);
+    check_taught(type, 77, 3, 0.875F, 2.0F, true);
+  }
+  check_taught(DType::f32, 1, 0, 0.5F, 3.0F, false);
+  check_taught(DType::f32, 40, 0, 1.0F, 1.0F, false);
+}
+
+TEST(SoftmaxCrossEntropy, RefusesAnImpossibleTeacher) {
+  MapBuffer logits(DType::f32, 2, 3);
+  const Array<std::int32_t> labels(2);
+  const auto call = [&](const Teacher& teacher) {
+    return softmax_cross_entropy(nullptr, nullptr, nullptr, logits.data(), labels.data(), nullptr,
+                                 {.teacher = teacher}, {DType::f32, 2, 3, 3}, nullptr);
+  };
+  EXPECT_TRUE(refused(call({logits.data(), 2, 0.5F, 1}), "teacher: leading dimension"));
+  EXPECT_TRUE(refused(call({logits.data(), 3, 1.5F, 1}), "weight is not in 0 .. 1"));
+  EXPECT_TRUE(refused(call({logits.data(), 3, 0.5F, 0}), "temperature is not positive"));
+}
+
 TEST(SoftmaxCrossEntropy, LargeLogitsDoNotOverflow) {
   MapBuffer logits(DType::f32, 2, 3);
   logits.fill({1000, 1000, -1000, -1e30, 0, -INFINITY});

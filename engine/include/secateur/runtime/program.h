@@ -41,12 +41,21 @@ class Arena {
 //   score_gradients: running statistics, loss, gradients of parameters and of the taps
 enum class ProgramMode : std::uint8_t { train, infer, score, score_gradients };
 
+// What a loss adds beside the labels: the scores of a teacher (Hinton et al. 2015).
+//   loss = (1 - weight) * cross-entropy + weight * T^2 * KL(softmax(teacher / T) || softmax(logits / T))
+struct DistillationOptions {
+  double weight = 0;  // 0: no teacher
+  double temperature = 4;
+};
+
 struct ProgramOptions {
   std::int64_t batch = 1;
   ProgramMode mode = ProgramMode::infer;
   Precision precision = Precision::fp32;
-  bool with_loss = false;  // implied by train and score_gradients
+  bool with_loss = false;       // implied by train and score_gradients
+  std::int64_t image_size = 0;  // height and width of the images; 0: those of the model's graph
   double label_smoothing = 0;
+  DistillationOptions distillation = {};  // of a training program
   std::vector<NodeId> taps = {};  // nodes of the model's graph whose values (and gradients) stay readable
   bool fuse = true;               // false: one kernel a node, the reference path
   // Channel axes of activations are stored padded to a multiple of this; 0: as the device and precision take
@@ -61,7 +70,8 @@ struct ProgramOptions {
 
 class Program {
  public:
-  // Plans memory and binds kernels. Throws Error when an op has no kernel for the device, precision or shape.
+  // Plans memory and binds kernels. Throws Error when an op has no kernel for the device, precision or shape,
+  // and for an image size that the network does not take (graph/image_size.h).
   // Model, arena and stream must outlive the program.
   Program(Model& model, Arena& arena, Stream& stream, ProgramOptions options);
   ~Program();
@@ -76,6 +86,8 @@ class Program {
   // each.
   [[nodiscard]] Tensor images();
   [[nodiscard]] Tensor labels();
+  // Likewise, the teacher's logits [N, 1, 1, K], as this program's own are stored; with distillation alone.
+  [[nodiscard]] Tensor teacher_logits();
 
   // Throws Error when the model was changed since (Model::generation): compile anew.
   void forward(const StepState& state);

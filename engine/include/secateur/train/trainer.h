@@ -14,7 +14,9 @@
 #include "secateur/train/evaluator.h"
 #include "secateur/train/loss_scale.h"
 #include "secateur/train/lr_schedule.h"
+#include "secateur/train/resizing.h"
 #include "secateur/train/sgd.h"
+#include "secateur/train/teacher.h"
 #include "secateur/train/train_hook.h"
 #include "secateur/train/weight_average.h"
 
@@ -25,6 +27,8 @@ struct TrainerOptions {
   Precision precision = Precision::fp32;
   SgdOptions sgd;
   double label_smoothing = 0;
+  DistillationOptions distillation = {};  // with a weight, teach() must be called before training
+  ResizingOptions resizing = {};
   double average_decay = 0;  // of the averaged weights (weight_average.h); 0: none are kept
   bool drop_last = false;    // true: the last, smaller batch of an epoch is not trained on
   std::uint64_t seed = 1;
@@ -101,11 +105,15 @@ class Trainer {
   EpochReport run_epoch(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer,
                         TrainHook& hook, const HookPlace& place);
 
+  // Whose scores the losses are mixed with, where the options say so. Must outlive the training.
+  void teach(Teacher& teacher) { teacher_ = &teacher; }
+
   [[nodiscard]] std::int64_t epoch() const { return epoch_; }
   [[nodiscard]] std::int64_t step() const { return step_; }
   [[nodiscard]] const TrainerOptions& options() const { return options_; }
-  // Planned activation bytes of the training program. Compiles it when needed, and throws Error with the
-  // figures, and the largest batch that would fit, where the device has not so much memory left.
+  // Planned activation bytes of the training program for images of full size. Compiles it when needed, and
+  // throws Error with the figures, and the largest batch that would fit, where the device has not so much
+  // memory left.
   [[nodiscard]] std::int64_t planned_bytes();
   // What the device will have allocated in the first step: what it has now, and the program's plan.
   [[nodiscard]] std::int64_t peak_bytes();
@@ -123,6 +131,8 @@ class Trainer {
   void restore(const StateReader& reader);
 
  private:
+  [[nodiscard]] std::int64_t full_size() const { return model_.graph().shape(0).height; }
+  [[nodiscard]] std::unique_ptr<Program> program_of(std::int64_t samples, std::int64_t image_size);
   // What an epoch has come to, as far as the host knows.
   struct EpochSums {
     std::int64_t samples = 0;
@@ -161,12 +171,14 @@ class Trainer {
   TrainerOptions options_;
   Sgd sgd_;
   WeightAverage average_;
+  Teacher* teacher_ = nullptr;
   LossScale loss_scale_;
   std::unique_ptr<Program> program_;
   std::unique_ptr<Program> tail_program_;
   std::unique_ptr<RecordedSteps> recorded_;  // null: the host looks after every step
   std::int64_t recorded_from_ = 0;           // what step_ was at the start of the recorded epoch
   std::int64_t generation_ = -1;
+  std::int64_t image_size_ = 0;  // that the programs are for
   std::int64_t epoch_ = 0;
   std::int64_t step_ = 0;
   MetricsReader metrics_;

@@ -12,10 +12,17 @@
 // nowhere. A label of `classes` or more gives a NaN loss and gradient. A NaN among the logits, or +infinity,
 // does too, and such a sample counts as wrong.
 //
+// With a teacher (Hinton et al. 2015), of weight w at temperature T, a sample that is not ignored has
+//
+//   loss_n = (1 - w) * the above + w * T^2 * sum over k of t_k (log t_k - log s_k)
+//   dz = gradient_scale * ((1 - w) * (p * sum q - q) + w * T * (s - t))
+//
+// with t = softmax(teacher_n / T) and s = softmax(z_n / T).
+//
 // gradient_scale is host_scale * *device_scale * sample_scales[n * sample_stride] (null: 1), so that a loss
 // scale can change between replays of a graph and losses can be weighted. All outputs may be null; the
 // gradient may be the logits. Metrics are added to (the caller zeroes them), the losses in fp64 in a fixed
-// order. Two passes over a row, the second from cache.
+// order. Two passes over a row, the second from cache; three with a teacher.
 #pragma once
 
 #include <cstdint>
@@ -32,12 +39,20 @@ struct LossMetrics {
   std::int64_t top5 = 0;
 };
 
+struct Teacher {
+  const void* logits = nullptr;  // of the type of the logits; null: no teacher
+  std::int64_t ld = 0;
+  float weight = 0.0F;  // in [0, 1]
+  float temperature = 1.0F;
+};
+
 struct LossOptions {
   float label_smoothing = 0.0F;
   float host_scale = 1.0F;
   const float* device_scale = nullptr;
   const float* sample_scales = nullptr;
   std::int64_t sample_stride = 1;
+  Teacher teacher = {};
 };
 
 struct LogitsShape {
