@@ -26,7 +26,8 @@ json as_json(const app::Measured& m) {
           {"parameters", m.parameters},
           {"macs", m.macs},
           {"latency_ms", m.latency_ms},
-          {"images_per_second", m.images_per_second}};
+          {"images_per_second", m.images_per_second},
+          {"peak_bytes", m.peak_bytes}};
 }
 
 json as_json(const app::RunHistory& run) {
@@ -38,6 +39,8 @@ json as_json(const app::RunHistory& run) {
                       {"beta", round.beta},
                       {"accuracy_before", round.accuracy_before},
                       {"accuracy", round.accuracy},
+                      {"accuracy_removed", round.removed},
+                      {"accuracy_best", round.best},
                       {"parameters", round.parameters},
                       {"macs", round.macs}});
   }
@@ -45,6 +48,7 @@ json as_json(const app::RunHistory& run) {
               {"layers", run.layer_names},
               {"widths_before", run.widths_before},
               {"widths_after", run.widths_after},
+              {"seconds", run.seconds},
               {"recipe", run.recipe}};
   for (const auto& [which, measured] : run.measured) result[which] = as_json(measured);
   return result;

@@ -111,7 +111,7 @@ int run_experiment(RunOptions& options, const OptionFlags& flags, const Experime
       options.run.out.empty() ? fmt::format("runs/{}{}", experiment.name, size) : options.run.out;
   const std::int64_t seeds = arguments.seeds > 0 ? arguments.seeds : scale == Scale::full ? 3 : 1;
 
-  const std::string title = title_of(experiment, options, scale);
+  std::string title = title_of(experiment, options, scale);
   fmt::print("{}\n", title);
   experiments::Lab lab(out);
   std::vector<experiments::Outcome> outcomes;
@@ -130,6 +130,8 @@ int run_experiment(RunOptions& options, const OptionFlags& flags, const Experime
     fmt::print("{}\n", stopped.what());
     return 130;
   }
+  // A table that proves little says so where nobody can overlook it.
+  for (const std::string& caution : findings.cautions) title += "; " + caution;
   const bool drawn = experiments::write_archive(out, experiment, title, outcomes, findings);
   fmt::print("\n{}\n{}", title, experiments::text_of(findings.table));
   for (const std::string& note : findings.notes) fmt::print("{}\n", note);

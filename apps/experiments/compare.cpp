@@ -1,7 +1,9 @@
 // The methods that `compare` sets side by side, and the table of such a comparison.
 #include <algorithm>
+#include <functional>
 
 #include "experiments/definitions.h"
+#include "experiments/pareto.h"
 
 namespace secateur::experiments {
 
@@ -15,7 +17,36 @@ Findings compared(const std::vector<Outcome>& outcomes) {
     row.insert(row.begin(), Cell{outcome.point.name});
     arms.push_back(outcome.runs);
   }
-  findings.notes = cautions(arms);
+  findings.cautions = cautions(arms);
+  findings.notes = findings.cautions;
+  return findings;
+}
+
+Findings compared_with_fronts(const std::vector<Outcome>& outcomes) {
+  Findings findings = compared(outcomes);
+  const auto mean = [](const Outcome& outcome, const std::function<double(const app::RunHistory&)>& value) {
+    std::vector<double> values;
+    for (const app::RunHistory& run : outcome.runs) values.push_back(value(run));
+    return spread_of(values).mean;
+  };
+  std::vector<ParetoPoint> by_cost;
+  std::vector<ParetoPoint> by_speed;
+  for (const Outcome& outcome : outcomes) {
+    const double top1 =
+        100 * mean(outcome, [](const app::RunHistory& run) { return run.measured.at("after").top1; });
+    const double removed = mean(outcome, [](const app::RunHistory& run) {
+      return 1 - static_cast<double>(run.measured.at("after").macs) /
+                     static_cast<double>(run.measured.at("before").macs);
+    });
+    const double speed =
+        mean(outcome, [](const app::RunHistory& run) { return run.measured.at("after").images_per_second; });
+    by_cost.push_back({100 * removed, top1});
+    by_speed.push_back({speed, top1});
+  }
+  findings.figures.push_back(
+      {"pareto-flops", pareto_chart(by_cost, "Accuracy against FLOPs removed", "FLOPs removed (%)")});
+  findings.figures.push_back(
+      {"pareto-speed", pareto_chart(by_speed, "Accuracy against measured speed", "images/s at batch 256")});
   return findings;
 }
 
@@ -59,6 +90,9 @@ void add_methods_with_phases(std::vector<Point>& points, const app::RunOptions& 
   one_round(*prune, 0, epochs);
   prune->search.name = "abc";
   prune->search.epochs = 0;
+  prune = &add("L1, rates of CIE (from a description)", "l1", "cie");
+  one_round(*prune, 0, epochs);
+  points.back().measured_rates = true;
 }
 
 void add_controls(std::vector<Point>& points, const app::RunOptions& common, std::int64_t epochs) {
@@ -124,9 +158,11 @@ std::vector<Point> compare_points(const app::RunOptions& base, Scale scale) {
   add("HBFP without its regulariser, uniform rates", "hbfp", "uniform");
   add("FilterSketch, uniform rates", "filter_sketch", "uniform");
   add("LFPC (from a description), uniform rates", "lfpc", "uniform");
+  for (Point& point : points) point.options.prune.watch = true;
   app::RunOptions common = base;
   common.prune.width.mode = WidthMode::target;
   common.prune.fallback.enabled = false;
+  common.prune.watch = true;
   const PruneOptions& p = base.prune;
   const std::int64_t epochs = p.rounds * p.train_epochs + p.rounds / p.frequency * p.finetune_epochs;
   add_methods_with_phases(points, common, epochs);

@@ -21,6 +21,9 @@ namespace secateur::experiments {
 
 // What most of them make of their runs: a row an outcome, its name and the columns of every comparison.
 [[nodiscard]] Findings compared(const std::vector<Outcome>& outcomes);
+// The same with figures: top-1 against FLOPs removed and against measured speed, with the rows that no other
+// beats in both.
+[[nodiscard]] Findings compared_with_fronts(const std::vector<Outcome>& outcomes);
 // A method of comparisons: cut to the budget of `base`, in equal epochs.
 [[nodiscard]] Point method_point(const app::RunOptions& base, const std::string& name,
                                  const std::string& criterion, const std::string& rate_policy);

@@ -23,6 +23,8 @@ struct Point {
   app::RunOptions options;
   // The name of an earlier point, whose widths this one takes, seed by seed, in place of rates of its own.
   std::string widths_of = {};
+  // What each layer's rates cost alone is measured on the trained network first, for the rate policy `cie`.
+  bool measured_rates = false;
 };
 
 struct Outcome {

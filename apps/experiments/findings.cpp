@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 
 #include "secateur/core/error.h"
 
@@ -19,6 +20,13 @@ Spread over(const std::vector<RunHistory>& runs, const std::function<double(cons
   for (const RunHistory& run : runs) values.push_back(value(run));
   return spread_of(values);
 }
+
+// Of the last round that a run went through; NaN where there is none.
+double of_last_round(const RunHistory& run, double app::RoundRecord::*value) {
+  return run.rounds.empty() ? std::numeric_limits<double>::quiet_NaN() : run.rounds.rbegin()->second.*value;
+}
+
+Cell unless_unknown(const Spread& spread, Cell cell) { return std::isnan(spread.mean) ? Cell{} : cell; }
 
 // Part that is gone.
 Spread reduction(const std::vector<RunHistory>& runs, std::int64_t Measured::*count) {
@@ -55,9 +63,23 @@ Cell published_cell(std::optional<double> value) {
 }
 
 std::vector<std::string> result_header() {
-  return {"top-1 before",       "top-1 after",     "change (points)",
-          "parameters removed", "FLOPs removed",   "latency before (ms)",
-          "latency after (ms)", "images/s before", "images/s after"};
+  return {"top-1 before",
+          "top-1 after",
+          "change (points)",
+          "parameters removed",
+          "FLOPs removed",
+          "latency before (ms)",
+          "latency after (ms)",
+          "images/s before",
+          "images/s after",
+          "top-5 after",
+          "parameters",
+          "multiply-adds",
+          "validation: before fine-tuning",
+          "validation: last epoch",
+          "validation: best epoch",
+          "minutes",
+          "peak memory (MiB)"};
 }
 
 std::vector<Cell> result_cells(const std::vector<RunHistory>& runs) {
@@ -65,6 +87,15 @@ std::vector<Cell> result_cells(const std::vector<RunHistory>& runs) {
   const auto after = [](const RunHistory& run) -> const Measured& { return run.measured.at("after"); };
   const Spread change =
       over(runs, [&](const RunHistory& run) { return 100 * (after(run).top1 - before(run).top1); });
+  const auto validation = [&](double app::RoundRecord::*value) {
+    const Spread spread = over(runs, [&](const RunHistory& run) { return of_last_round(run, value); });
+    return unless_unknown(spread, percent_cell(spread));
+  };
+  const auto mean_of = [&](const std::function<double(const RunHistory&)>& value, int digits) {
+    const double mean = over(runs, value).mean;
+    return mean > 0 ? number_cell(mean, digits) : Cell{};
+  };
+  constexpr double kMebibyte = 1 << 20;
   return {
       percent_cell(over(runs, [&](const RunHistory& run) { return before(run).top1; })),
       percent_cell(over(runs, [&](const RunHistory& run) { return after(run).top1; })),
@@ -74,7 +105,16 @@ std::vector<Cell> result_cells(const std::vector<RunHistory>& runs) {
       number_cell(over(runs, [&](const RunHistory& run) { return before(run).latency_ms; }).mean, 2),
       number_cell(over(runs, [&](const RunHistory& run) { return after(run).latency_ms; }).mean, 2),
       number_cell(over(runs, [&](const RunHistory& run) { return before(run).images_per_second; }).mean, 0),
-      number_cell(over(runs, [&](const RunHistory& run) { return after(run).images_per_second; }).mean, 0)};
+      number_cell(over(runs, [&](const RunHistory& run) { return after(run).images_per_second; }).mean, 0),
+      percent_cell(over(runs, [&](const RunHistory& run) { return after(run).top5; })),
+      mean_of([&](const RunHistory& run) { return static_cast<double>(after(run).parameters); }, 0),
+      mean_of([&](const RunHistory& run) { return static_cast<double>(after(run).macs); }, 0),
+      validation(&app::RoundRecord::removed),
+      validation(&app::RoundRecord::accuracy),
+      validation(&app::RoundRecord::best),
+      mean_of([](const RunHistory& run) { return run.seconds / 60; }, 1),
+      mean_of([&](const RunHistory& run) { return static_cast<double>(after(run).peak_bytes) / kMebibyte; },
+              0)};
 }
 
 std::vector<std::string> cautions(const std::vector<std::vector<RunHistory>>& arms) {

@@ -29,6 +29,7 @@ struct Findings {
   Table table;
   std::vector<Figure> figures;
   std::vector<std::string> notes;
+  std::vector<std::string> cautions = {};  // that belong into the title
 };
 
 // Mean and sample deviation over seeds.
@@ -46,7 +47,9 @@ struct Spread {
 [[nodiscard]] Cell published_cell(std::optional<double> value);
 
 // Columns that every comparison has, and a run's values for them: accuracy before and after, reductions,
-// speed.
+// speed, counts; validation accuracy of the last round before its fine-tuning, at its end and at its best;
+// time and memory. Means over seeds, with the deviation of accuracies and reductions. A cell is empty where a
+// run's log does not say.
 [[nodiscard]] std::vector<std::string> result_header();
 [[nodiscard]] std::vector<Cell> result_cells(const std::vector<app::RunHistory>& runs);
 

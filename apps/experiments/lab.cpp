@@ -7,6 +7,7 @@
 #include <cctype>
 #include <chrono>
 
+#include "experiments/sensitivity.h"
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
 #include "secateur/text.h"
@@ -26,6 +27,9 @@ std::string toml_of(RunOptions options, bool with_pruning) {
                         : OptionList(options.run, options.model, options.data, options.train);
   return list.to_recipe().to_toml();
 }
+
+// Parts of a layer whose loss is measured for CIE.
+const std::vector<double> kCieFractions{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
 
 std::string short_hash(const std::string& text) {
   return fmt::format("{:08x}", XXH3_64bits(text.data(), text.size()) & 0xFFFFFFFFU);
@@ -84,7 +88,18 @@ fs::path Lab::baseline(const RunOptions& options) {
   return place.folder.model();
 }
 
+Point Lab::with_measured_rates(Point point) {
+  const fs::path weights = baseline(point.options);
+  fmt::print("what each layer's rates cost alone, for {}\n", point.name);
+  const SensitivityTable table = measure_sensitivity_of(point.options, weights, kCieFractions, 0,
+                                                        weights.parent_path() / "sensitivity.jsonl");
+  point.options.prune.rate_table = contributions(table);
+  point.measured_rates = false;
+  return point;
+}
+
 RunFolder Lab::finished(const Point& point, std::int64_t seed) {
+  if (point.measured_rates) return finished(with_measured_rates(point), seed);
   RunOptions options = point.options;
   const fs::path weights = baseline(options);
   options.run.seed = static_cast<std::uint64_t>(seed);

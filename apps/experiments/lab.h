@@ -29,6 +29,8 @@ class Lab {
  private:
   // The folder of the run, done now if it was not before.
   [[nodiscard]] app::RunFolder finished(const Point& point, std::int64_t seed);
+  // The point with a table of what rates cost, measured on its baseline once.
+  [[nodiscard]] Point with_measured_rates(Point point);
   [[nodiscard]] app::RunHistory history_of(const Point& point, std::int64_t seed);
 
   std::filesystem::path out_;

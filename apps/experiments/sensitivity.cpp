@@ -36,6 +36,19 @@ SensitivityTable measure_sensitivity(Specimen& specimen, const std::vector<Space
   return table;
 }
 
+SensitivityTable measure_sensitivity_of(const app::RunOptions& options, const std::filesystem::path& weights,
+                                        const std::vector<double>& fractions, std::int64_t images,
+                                        const std::filesystem::path& notebook) {
+  Specimen specimen(options, weights);
+  Notebook notes(notebook);
+  const ControllerOptions& controller = options.prune.controller;
+  const auto scores = specimen.score(options.prune.criterion, controller.alpha_start, controller.beta_start);
+  // What was measured of other weights, or in another way, is no answer here.
+  const std::string key =
+      fmt::format("{}@{}/{}/{}", weights.string(), specimen.fingerprint(), options.prune.criterion, images);
+  return measure_sensitivity(specimen, scores, fractions, images, notes, key);
+}
+
 std::vector<std::string> tolerated_rates(const SensitivityTable& table, double tolerance) {
   std::vector<std::string> rates;
   for (const LayerSensitivity& layer : table.layers) {
@@ -105,15 +118,8 @@ int run_sensitivity(const RunOptions& options, const SensitivityArguments& argum
           fmt::join(arguments.fractions, " "));
   require(arguments.tolerance >= 0, "--tolerance is not negative, got {}", arguments.tolerance);
   const std::filesystem::path out = options.run.out.empty() ? "runs/sensitivity" : options.run.out;
-  experiments::Specimen specimen(options, arguments.weights);
-  experiments::Notebook notes(out / "measured.jsonl");
-  const auto scores = specimen.score(options.prune.criterion, options.prune.controller.alpha_start,
-                                     options.prune.controller.beta_start);
-  // What was measured of other weights, or in another way, is no answer here.
-  const std::string key = fmt::format("{}@{}/{}/{}", arguments.weights.string(), specimen.fingerprint(),
-                                      options.prune.criterion, arguments.images);
-  const SensitivityTable table =
-      experiments::measure_sensitivity(specimen, scores, arguments.fractions, arguments.images, notes, key);
+  const SensitivityTable table = experiments::measure_sensitivity_of(
+      options, arguments.weights, arguments.fractions, arguments.images, out / "measured.jsonl");
   const std::vector<std::string> rates = tolerated_rates(table, arguments.tolerance);
   fmt::print("\ntop-1 of the whole network on validation images: {}\n{}", percent(table.whole),
              table_of(table));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,14 @@ struct SensitivityTable {
 [[nodiscard]] SensitivityTable measure_sensitivity(Specimen& specimen, const std::vector<SpaceScores>& spaces,
                                                    const std::vector<double>& fractions, std::int64_t images,
                                                    Notebook& notes, const std::string& key);
+
+// The same for stored weights, scored by the options' criterion; the notebook's file keeps what was measured,
+// and an interrupted measurement goes on with it.
+[[nodiscard]] SensitivityTable measure_sensitivity_of(const app::RunOptions& options,
+                                                      const std::filesystem::path& weights,
+                                                      const std::vector<double>& fractions,
+                                                      std::int64_t images,
+                                                      const std::filesystem::path& notebook);
 
 // "LAYER=RATE" for each layer: the largest fraction up to which top-1 stays within `tolerance` of the whole
 // network's; layers that tolerate none are left out.

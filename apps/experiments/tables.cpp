@@ -225,7 +225,8 @@ Experiment table10() {
 
 Experiment compare() {
   return {"compare", "Tables 4 to 8: criteria from one checkpoint, at equal FLOPs and equal epochs",
-          "The method, its parts, its ablations, other criteria, and the control", compare_points, compared};
+          "The method, its parts, its ablations, other criteria, and the control", compare_points,
+          compared_with_fronts};
 }
 
 }  // namespace secateur::experiments

@@ -54,10 +54,27 @@ Measured measured(const Json& event) {
           integer(event, "macs"),
           integer(event, "file_bytes"),
           number(event, "latency_ms"),
-          number(event, "images_per_second")};
+          number(event, "images_per_second"),
+          integer(event, "peak_bytes")};
 }
 
-void read_event(const Json& event, RunHistory& history) {
+// Accuracies since the last removal.
+struct SinceRemoval {
+  double removed = std::numeric_limits<double>::quiet_NaN();
+  double best = std::numeric_limits<double>::quiet_NaN();
+};
+
+void read_evaluation(const Json& event, RunHistory& history, SinceRemoval& since) {
+  const double accuracy = number(event, "accuracy");
+  if (text(event, "occasion") == "removal") {
+    since.removed = accuracy;
+    return;
+  }
+  if (!history.epochs.empty()) history.epochs.rbegin()->second.validation_top1 = accuracy;
+  since.best = std::fmax(since.best, accuracy);
+}
+
+void read_event(const Json& event, RunHistory& history, SinceRemoval& since) {
   const std::string kind = event.at("event").get<std::string>();
   if (kind == "start" || kind == "resume") {
     read_start(event, history);
@@ -71,10 +88,11 @@ void read_event(const Json& event, RunHistory& history) {
                              number(event, "images_per_second"),
                              number(event, "validation_top1")};
   } else if (kind == "evaluation") {
-    if (!history.epochs.empty()) history.epochs.rbegin()->second.validation_top1 = number(event, "accuracy");
+    read_evaluation(event, history, since);
   } else if (kind == "removal") {
     const double gone = history.epochs.empty() ? 0 : static_cast<double>(history.epochs.rbegin()->first + 1);
     history.removals[integer(event, "round")] = gone;
+    since = {};
   } else if (kind == "round_end") {
     const std::int64_t round = integer(event, "round");
     const auto removal = history.removals.find(round);
@@ -86,6 +104,8 @@ void read_event(const Json& event, RunHistory& history) {
         number(event, "beta"),
         number(event, "accuracy_before"),
         number(event, "accuracy"),
+        since.removed,
+        since.best,
         integer(event, "parameters"),
         integer(event, "macs")};
   } else if (kind == "widths") {
@@ -105,18 +125,24 @@ RunHistory read_run_history(const std::filesystem::path& log) {
   std::ifstream file(log);
   require(file.is_open(), "cannot open the run log '{}'", log.string());
   RunHistory history;
+  SinceRemoval since;
+  double elapsed = 0;  // of the process that wrote last
   std::string line;
-  for (std::int64_t number = 1; std::getline(file, line); ++number) {
+  for (std::int64_t line_number = 1; std::getline(file, line); ++line_number) {
     if (line.empty()) continue;
     const Json event = Json::parse(line, limit_depth, false);
     // A killed process may leave its last line half-written; the next one begins on a line of its own.
     if (event.is_discarded() && file.peek() == std::ifstream::traits_type::eof()) break;
     require(event.is_object() && event.contains("event"), "{}:{}: not an event of a run log", log.string(),
-            number);
+            line_number);
     try {
-      read_event(event, history);
+      if (const double now = number(event, "elapsed"); std::isfinite(now)) {
+        history.seconds += now >= elapsed ? now - elapsed : now;  // a process counts from 0
+        elapsed = now;
+      }
+      read_event(event, history, since);
     } catch (const Json::exception& error) {
-      fail("{}:{}: not an event of a run log: {}", log.string(), number, error.what());
+      fail("{}:{}: not an event of a run log: {}", log.string(), line_number, error.what());
     }
   }
   return history;

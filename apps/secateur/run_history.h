@@ -28,6 +28,8 @@ struct RoundRecord {
   double beta = 0;
   double accuracy_before = 0;  // validation, of the network that the round began with
   double accuracy = 0;         // of the one that went on
+  double removed = 0;          // after the removal, before fine-tuning; NaN where nobody looked (prune.watch)
+  double best = 0;             // of all that was measured since the removal
   std::int64_t parameters = 0;
   std::int64_t macs = 0;
 };
@@ -41,6 +43,7 @@ struct Measured {
   std::int64_t file_bytes = 0;
   double latency_ms = 0;         // of one image
   double images_per_second = 0;  // at batch 256
+  std::int64_t peak_bytes = 0;   // of the device's memory, in the run so far; 0 in logs that do not say
 };
 
 struct RunHistory {
@@ -49,6 +52,7 @@ struct RunHistory {
   std::map<std::int64_t, EpochRecord> epochs;
   std::map<std::int64_t, double> removals;  // round -> epochs that had gone
   std::map<std::int64_t, RoundRecord> rounds;
+  double seconds = 0;  // that its processes took
   std::vector<std::string> layer_names;
   std::vector<double> widths_before;
   std::vector<double> widths_after;

@@ -93,6 +93,7 @@ void describe(PruneOptions& o, Visitor& v) {
   v("prune.reinitialize", o.reinitialize, "Draw the weights anew after each removal (a control)");
   v("prune.train-epochs", o.train_epochs, "Epochs of training before each removal", at_least(0));
   v("prune.finetune-epochs", o.finetune_epochs, "Epochs of fine-tuning after each removal (E)", at_least(0));
+  v("prune.watch", o.watch, "Measure accuracy after each removal and each epoch of fine-tuning too");
   v("prune.lr-schedule", o.lr_schedule, "How the rate changes: within a round, or (paper) over the run",
     one_of(lr_schedule_names()));
   v("prune.learning-rate", o.learning_rate, "Base learning rate of training and fine-tuning", above(0));

@@ -230,13 +230,18 @@ void PruningLoop::remove() {
   s_.record.widths = widths;
   s_.record.removed_channels = planned.plan.removed_channels();
   s_.steps = std::move(planned.steps);
+  if (options_.watch) static_cast<void>(measure("removal"));
   s_.epoch = 0;
   s_.phase = options_.finetune_epochs > 0 ? LoopPhase::finetune : LoopPhase::evaluate;
 }
 
 void PruningLoop::finetune() {
   train_epoch(round_phase(), phase_epoch(true), "finetune_epoch");
-  if (++s_.epoch == options_.finetune_epochs) s_.phase = LoopPhase::evaluate;
+  if (++s_.epoch == options_.finetune_epochs) {
+    s_.phase = LoopPhase::evaluate;
+  } else if (options_.watch) {
+    static_cast<void>(measure("epoch"));
+  }
 }
 
 void PruningLoop::evaluate() {

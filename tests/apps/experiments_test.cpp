@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -9,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "experiments/archive.h"
+#include "experiments/pareto.h"
 #include "secateur/core/error.h"
 #include "secateur/io/files.h"
 #include "secateur/process.h"
@@ -53,6 +55,48 @@ TEST(Findings, ColumnsAreOfTheMeasuredRuns) {
   EXPECT_NEAR(*cells[3].value, 0.75, 1e-12);
   EXPECT_NEAR(*cells[4].value, 0.6, 1e-12);
   EXPECT_EQ(cells[1].text, "87.00 ± 1.41 %");
+}
+
+// Validation accuracy of the last round, time and memory: from the log, or empty.
+TEST(Findings, ColumnsOfTheLastRoundComeFromTheLog) {
+  const std::vector<std::string> header = result_header();
+  const auto cell = [&](const std::vector<app::RunHistory>& runs, const std::string& column) {
+    const auto found = std::ranges::find(header, column);
+    return result_cells(runs).at(static_cast<std::size_t>(found - header.begin()));
+  };
+  app::RunHistory run = run_with(0.9, 0.88);
+  EXPECT_EQ(cell({run}, "validation: before fine-tuning").text, "");
+  EXPECT_EQ(cell({run}, "minutes").text, "");
+  run.rounds[1] = {.round = 1, .accuracy = 0.5, .removed = 0.1, .best = 0.6};
+  run.rounds[2] = {.round = 2, .accuracy = 0.85, .removed = 0.3, .best = 0.87};
+  run.seconds = 90;
+  run.measured["after"].peak_bytes = 3 << 20;
+  EXPECT_EQ(cell({run}, "validation: before fine-tuning").text, "30.00 %");
+  EXPECT_EQ(cell({run}, "validation: last epoch").text, "85.00 %");
+  EXPECT_EQ(cell({run}, "validation: best epoch").text, "87.00 %");
+  EXPECT_EQ(cell({run}, "minutes").text, "1.5");
+  EXPECT_EQ(cell({run}, "peak memory (MiB)").text, "3");
+  EXPECT_EQ(cell({run}, "top-5 after").text, "100.00 %");
+  EXPECT_EQ(cell({run}, "parameters").value, 50);
+  EXPECT_EQ(cell({run}, "multiply-adds").value, 400);
+}
+
+TEST(Pareto, FrontIsWhatNoOtherPointBeatsInBoth) {
+  const std::vector<ParetoPoint> points{{50, 90}, {60, 85}, {55, 80}, {50, 91}, {60, 85}, {40, 91}, {70, 60}};
+  EXPECT_EQ(pareto_front(points), (std::vector<ParetoPoint>{{50, 91}, {60, 85}, {70, 60}}));
+  EXPECT_TRUE(pareto_front({}).empty());
+}
+
+// Two figures, and what the table does not show stands in the title.
+TEST(Findings, AComparisonHasItsFrontsAndItsCautions) {
+  const Findings findings = find_experiment("compare").findings(
+      {{{"a", {}}, {run_with(0.7, 0.69)}}, {{"b", {}}, {run_with(0.7, 0.65)}}});
+  ASSERT_EQ(findings.figures.size(), 2U);
+  EXPECT_EQ(findings.figures[0].name, "pareto-flops");
+  EXPECT_NE(findings.figures[0].svg.find("not beaten in both"), std::string::npos);
+  ASSERT_EQ(findings.cautions.size(), 2U);
+  EXPECT_NE(findings.cautions[0].find("below 80 %"), std::string::npos);
+  EXPECT_NE(findings.cautions[1].find("one seed"), std::string::npos);
 }
 
 TEST(Findings, WeakBaselinesSingleSeedsAndNoiseAreSaid) {
@@ -180,6 +224,8 @@ TEST(Experiments, ComparedMethodsGetEqualEpochsAndBudgets) {
       ++controls;
     } else {
       EXPECT_EQ(prune.width.mode, WidthMode::target) << point.name;
+      EXPECT_TRUE(prune.watch) << point.name;
+      EXPECT_EQ(point.measured_rates, prune.rate_policy == "cie") << point.name;
     }
   }
   EXPECT_EQ(controls, 2);

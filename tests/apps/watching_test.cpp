@@ -1,4 +1,5 @@
 // What a running job shows: watch, TensorBoard's files, warnings. Nothing here starts the program.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -55,6 +56,34 @@ TEST(Watch, ShowsProgressSpeedAndTimeLeft) {
         "validation 25.00 %", "lr 0.05", "100 images/s", "left", "running"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " not in:\n" << text;
   }
+}
+
+// What was measured since the removal, and the time of both processes of a run that was resumed.
+TEST(RunHistory, KeepsTheAccuraciesOfARoundAndTheTime) {
+  const auto evaluation = [](const char* occasion, double accuracy) {
+    return fmt::format(R"({{"event":"evaluation","occasion":"{}","accuracy":{}}})", occasion, accuracy) +
+           "\n";
+  };
+  const std::string finetuned = R"({"event":"finetune_epoch","epoch":4,"elapsed":10.0})"
+                                "\n";
+  const std::string removal = R"({"event":"removal","round":1,"elapsed":1.5})"
+                              "\n";
+  const std::string end = R"({"event":"round_end","round":1,"accuracy":0.75,"elapsed":12.0})"
+                          "\n";
+  const std::string resumed = R"({"event":"resume","elapsed":0.5})"
+                              "\n"
+                              R"({"event":"result","elapsed":2.0})"
+                              "\n";
+  const RunHistory history =
+      history_of(kStart + kEpoch + evaluation("round", 0.9) + removal + evaluation("removal", 0.125) +
+                 finetuned + evaluation("epoch", 0.8125) + evaluation("round", 0.75) + end + resumed);
+  EXPECT_DOUBLE_EQ(history.rounds.at(1).removed, 0.125);
+  EXPECT_DOUBLE_EQ(history.rounds.at(1).best, 0.8125);
+  EXPECT_DOUBLE_EQ(history.epochs.at(3).validation_top1, 0.9) << "not what was left after the removal";
+  EXPECT_DOUBLE_EQ(history.epochs.at(4).validation_top1, 0.75);
+  EXPECT_DOUBLE_EQ(history.seconds, 14);
+  const RunHistory plain = history_of(kStart + removal + end);
+  EXPECT_TRUE(std::isnan(plain.rounds.at(1).removed));
 }
 
 TEST(Watch, SaysWhenNothingCameForLong) {

@@ -29,6 +29,20 @@ TEST(PruningLoop, PrunesEveryRoundWhenTheAccuracyHolds) {
   EXPECT_EQ(run.events.count("fallback_start"), 0);
 }
 
+// Three looks a round: after the removal, after the first of two epochs, at the end; only the last decides.
+TEST(PruningLoop, WatchingMeasuresMoreAndDecidesNothing) {
+  PruneOptions options = options_of_test();
+  options.watch = true;
+  ScriptedRun run(options, {0.9, 0.1, 0.5, 0.89, 0.1, 0.5, 0.90, 0.1, 0.5, 0.885});
+  const LoopResult result = run.loop.run([] {});
+  EXPECT_EQ(run.backend.evaluations, 10);
+  EXPECT_EQ(run.backend.widths, (std::vector<std::int64_t>{27, 27}));
+  EXPECT_EQ(run.events.count("evaluation"), 9);
+  EXPECT_EQ(run.events.count("fallback_start"), 0);
+  EXPECT_DOUBLE_EQ(run.loop.history()[2].accuracy_before, 0.90);
+  EXPECT_DOUBLE_EQ(result.accuracy, 0.885);
+}
+
 TEST(PruningLoop, EachRoundIsScoredWithItsWeights) {
   ScriptedRun run(options_of_test(), {0.9});
   run.loop.run([] {});

@@ -1,0 +1,76 @@
+// The corruptions without random draws against the authors' own functions (make_corruption_golden.py).
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "corruption_fixtures.h"
+#include "test_paths.h"
+
+namespace secateur::data {
+namespace {
+
+constexpr std::int64_t kSide = 224;
+constexpr std::int64_t kStride = 2351;
+
+int triangle(std::int64_t value) { return static_cast<int>(std::abs(value % 510 - 255)); }
+
+// The image of the script.
+Bytes script_image() {
+  Bytes image;
+  for (std::int64_t y = 0; y < kSide; ++y) {
+    for (std::int64_t x = 0; x < kSide; ++x) {
+      for (std::int64_t c = 0; c < 3; ++c) {
+        const int value = 2 * triangle(3 * y + 2 * x + 40 * c) + triangle(11 * x + 7 * y * (c + 1));
+        image.push_back(static_cast<std::uint8_t>(value / 3));
+      }
+    }
+  }
+  return image;
+}
+
+// How far a value may lie from the script's, which is not rounded: half a level, and what header of
+// corruption.h says of the differences.
+double tolerance(Corruption corruption, int severity) {
+  switch (corruption) {
+    case Corruption::defocus_blur:
+      return severity >= 4 ? 2 : 0.55;  // the script cuts the rim of its largest disks
+    case Corruption::pixelate:
+      return 1;
+    case Corruption::jpeg_compression:
+      return 4;  // libjpeg's integer transforms
+    default:
+      return 0.55;
+  }
+}
+
+TEST(CorruptionGolden, EqualsTheAuthorsFunctions) {
+  std::ifstream file(std::string(test::kSourceDir) + "/tests/data/corruption_golden.txt");
+  const Bytes image = script_image();
+  std::map<Corruption, int> seen;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string name;
+    int severity = 0;
+    words >> name >> severity;
+    const Corruption corruption = corruption_from_name(name);
+    const Bytes result = corrupt(image, {kSide, kSide, 3}, corruption, severity, 0, 0);
+    double difference = 0;
+    std::size_t count = 0;
+    for (double expected = 0; words >> expected; ++count) {
+      const std::size_t place = count * kStride % result.size();
+      const double error = std::abs(result[place] - expected);
+      difference += error;
+      EXPECT_LE(error, tolerance(corruption, severity)) << name << ' ' << severity << " at " << place;
+    }
+    ASSERT_EQ(count, 64U) << line;
+    EXPECT_LE(difference / 64, corruption == Corruption::defocus_blur && severity >= 4 ? 1.0 : 0.6)
+        << name << ' ' << severity;
+    ++seen[corruption];
+  }
+  EXPECT_EQ(seen.size(), 6U);
+  for (const auto& [corruption, severities] : seen) EXPECT_EQ(severities, 5) << name_of(corruption);
+}
+
+}  // namespace
+}  // namespace secateur::data
