@@ -4,7 +4,9 @@
 
 #include "data/data_fixtures.h"
 #include "secateur/backend/open_device.h"
+#include "secateur/core/error.h"
 #include "secateur/core/host_values.h"
+#include "secateur/data/loader.h"
 #include "secateur/data/prefetch.h"
 #include "simulated/transfers.h"
 
