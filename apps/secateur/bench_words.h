@@ -11,6 +11,7 @@ namespace secateur::app {
 
 class BenchWords : private Words {
  public:
+  using Words::check;
   using Words::Choose;
   // Adds the word. `app` and `options` must outlive this object.
   BenchWords(CLI::App& app, RunOptions& options, Choose choose);

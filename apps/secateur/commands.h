@@ -44,7 +44,13 @@ struct InspectArguments {
 };
 int run_inspect(RunOptions options, const InspectArguments& arguments);
 
-int run_data_fetch(const std::string& name, const std::filesystem::path& directory);
+struct FetchArguments {
+  std::string name;
+  std::filesystem::path directory = "data-sets";
+  std::string url;  // of a mirror; empty: the publisher's
+  std::string md5;  // of the mirror's archive; empty: it must be the publisher's
+};
+int run_data_fetch(const FetchArguments& arguments);
 int run_data_info(const RunOptions& options);
 
 struct PackArguments {

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "secateur/commands.h"
+#include "secateur/core/error.h"
 #include "secateur/core/version.h"
 #include "secateur/data/fetch.h"
 #include "secateur/data/packed.h"
@@ -16,9 +17,23 @@
 
 namespace secateur::app {
 
-int run_data_fetch(const std::string& name, const std::filesystem::path& directory) {
-  data::fetch_dataset(name, directory, [](std::string_view line) { fmt::print("{}\n", line); });
-  fmt::print("use it with: --data {} --data-dir {}\n", name, directory.string());
+int run_data_fetch(const FetchArguments& arguments) {
+  data::ArchiveSource source = data::source_of(arguments.name);
+  if (!arguments.url.empty()) source.url = arguments.url;
+  if (!arguments.md5.empty()) {
+    constexpr std::size_t kDigits = 32;
+    require(arguments.md5.size() == kDigits &&
+                arguments.md5.find_first_not_of("0123456789abcdef") == std::string::npos,
+            "--md5: expected 32 hexadecimal digits in lower case, got '{}'", arguments.md5);
+    source.md5 = arguments.md5;
+    source.bytes = 0;
+  }
+  data::fetch_archive(source, arguments.directory, [](std::string_view line) {
+    fmt::print("{}\n", line);
+    std::fflush(stdout);  // a download takes minutes, also into a pipe
+    require(!interrupted(), "interrupted; nothing of the download was kept");
+  });
+  fmt::print("use it with: --data {} --data-dir {}\n", arguments.name, arguments.directory.string());
   return 0;
 }
 

@@ -15,9 +15,17 @@ DataWords::DataWords(CLI::App& app, RunOptions& options, Choose choose) : Words(
 
 void DataWords::add_fetch(CLI::App& data) {
   CLI::App& fetch = *data.add_subcommand("fetch", "Download, verify and unpack a data set");
-  fetch.add_option("name", name_, "cifar10 or cifar100")->required();
-  fetch.add_option("--data-dir", directory_, "Where to put it [data-sets]");
-  run(fetch, [this] { return run_data_fetch(name_, directory_); });
+  fetch.add_option("name", fetch_.name, "cifar10 or cifar100")->required();
+  fetch.add_option("--data-dir", fetch_.directory, "Where to put it [data-sets]")->type_name("DIR");
+  CLI::Option* url =
+      fetch.add_option("--url", fetch_.url, "Where to fetch it from instead of its publisher: a mirror")
+          ->type_name("URL");
+  fetch
+      .add_option("--md5", fetch_.md5,
+                  "With --url: the checksum of an archive of your own [the publisher's archive is expected]")
+      ->type_name("SUM")
+      ->needs(url);
+  run(fetch, [this] { return run_data_fetch(fetch_); });
 }
 
 void DataWords::add_info(CLI::App& data) {

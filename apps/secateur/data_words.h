@@ -10,6 +10,7 @@ namespace secateur::app {
 
 class DataWords : private Words {
  public:
+  using Words::check;
   using Words::Choose;
   // Adds the word data. `app` and `options` must outlive this object.
   DataWords(CLI::App& app, RunOptions& options, Choose choose);
@@ -20,8 +21,7 @@ class DataWords : private Words {
   void add_pack(CLI::App& data);
   void add_verify(CLI::App& data);
 
-  std::string name_;
-  std::filesystem::path directory_ = "data-sets";
+  FetchArguments fetch_;
   PackArguments pack_;
 };
 

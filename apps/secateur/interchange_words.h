@@ -8,6 +8,7 @@ namespace secateur::app {
 
 class InterchangeWords : private Words {
  public:
+  using Words::check;
   using Words::Choose;
   // Adds the words. `app` and `options` must outlive this object.
   InterchangeWords(CLI::App& app, RunOptions& options, Choose choose);

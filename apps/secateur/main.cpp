@@ -10,13 +10,14 @@
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
 #include "secateur/core/log.h"
-#include "secateur/core/names.h"
 #include "secateur/data_words.h"
 #include "secateur/interchange_words.h"
 #include "secateur/joined_report.h"
+#include "secateur/manual.h"
 #include "secateur/option_flags.h"
 #include "secateur/progress.h"
 #include "secateur/run_lifecycle.h"
+#include "secateur/usage.h"
 #include "secateur/watch.h"
 
 namespace secateur::app {
@@ -56,15 +57,26 @@ class CommandLine {
     add_doctor();
     add_selftest();
     add_plain("version", "Show the version of this build", [] { return run_version(); });
+    app_.add_flag(
+        "--check", check_,
+        "Before a word: read its command line and recipe, say what is wrong with them, and do nothing");
+    add_manual(app_);
   }
 
   int run(int argc, char** argv) {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-      return report_usage(error, argc, argv);
+      return report_usage(app_, error, argc, argv);
     }
-    return action_();
+    if (!check_) return action_();
+    for (const auto& flags : flags_) {
+      if (flags->in_use()) flags->apply();
+    }
+    interchange_.check();
+    data_.check();
+    bench_.check();
+    return 0;
   }
 
  private:
@@ -239,52 +251,6 @@ class CommandLine {
     });
   }
 
-  // CLI11's own message, and for a mistyped word or flag the nearest one that there is.
-  int report_usage(const CLI::ParseError& error, int argc, char** argv) {
-    const int code = app_.exit(error);
-    if (code == 0 || error.get_name() == "CallForHelp") return code;
-    const CLI::App* scope = &app_;
-    for (int i = 1; i < argc; ++i) {
-      const std::string typed = argv[i];
-      if (scope == &app_ && !typed.starts_with("-")) {
-        try {
-          scope = app_.get_subcommand(typed);
-          continue;
-        } catch (const CLI::OptionNotFound&) {
-          suggest(typed, words());
-          return 2;
-        }
-      }
-      if (!typed.starts_with("--")) continue;
-      const std::string name = typed.substr(0, typed.find('='));
-      const std::vector<std::string> known = flags(*scope);
-      if (std::ranges::count(known, name) == 0) suggest(name, known);
-    }
-    return 2;
-  }
-
-  static void suggest(const std::string& typed, const std::vector<std::string>& known) {
-    if (const auto nearest = nearest_name(typed, known, plausible_typo_distance(typed))) {
-      fmt::print(stderr, "'{}': did you mean '{}'?\n", typed, *nearest);
-    }
-  }
-
-  std::vector<std::string> words() const {
-    std::vector<std::string> names;
-    for (const CLI::App* command : app_.get_subcommands([](const CLI::App*) { return true; })) {
-      names.push_back(command->get_name());
-    }
-    return names;
-  }
-
-  static std::vector<std::string> flags(const CLI::App& command) {
-    std::vector<std::string> names;
-    for (const CLI::Option* option : command.get_options()) {
-      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-    }
-    return names;
-  }
-
   CLI::App app_;
   RunOptions options_;
   InterchangeWords interchange_;
@@ -305,6 +271,7 @@ class CommandLine {
   std::filesystem::path watched_;
   bool watch_once_ = false;
   std::string part_ = "test";
+  bool check_ = false;
   bool resume_ = false;
   bool dry_run_ = false;
   bool json_ = false;

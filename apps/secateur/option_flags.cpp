@@ -34,7 +34,7 @@ std::string flag_name(const std::string& key, const std::map<std::string, int>& 
 }  // namespace
 
 OptionFlags::OptionFlags(CLI::App& command, RunOptions& options, Sections sections)
-    : list_(std::make_unique<OptionList>(options.run)) {
+    : command_(command), list_(std::make_unique<OptionList>(options.run)) {
   if (sections.model) describe(options.model, *list_);
   if (sections.data) describe(options.data, *list_);
   if (sections.train) describe(options.train, *list_);
@@ -89,6 +89,8 @@ void OptionFlags::apply() {
     given_.push_back(assignment.substr(0, equals));
   }
 }
+
+bool OptionFlags::in_use() const { return command_.parsed(); }
 
 bool OptionFlags::given(const std::string& key) const { return std::ranges::count(given_, key) > 0; }
 

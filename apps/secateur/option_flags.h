@@ -35,6 +35,9 @@ class OptionFlags {
   // experiment has keys of sections that this command does not take: those are passed over.
   void apply(const Recipe& stored);
 
+  // Whether the command that these flags were added to stands on the command line.
+  [[nodiscard]] bool in_use() const;
+
   // Keys that a recipe or a flag gave, so that a command can tell a choice from a default.
   [[nodiscard]] bool given(const std::string& key) const;
   // The merged options as TOML.
@@ -51,6 +54,7 @@ class OptionFlags {
 
   void take(const Recipe& recipe, UnknownKeys unknown);
 
+  const CLI::App& command_;
   std::unique_ptr<OptionList> list_;
   std::vector<std::unique_ptr<Flag>> flags_;
   std::string recipe_file_;

@@ -7,6 +7,12 @@ namespace secateur::app {
 
 Words::Words(RunOptions& options, Choose choose) : options_(options), choose_(std::move(choose)) {}
 
+void Words::check() const {
+  for (const auto& flags : flags_) {
+    if (flags->in_use()) flags->apply();
+  }
+}
+
 void Words::run(CLI::App& command, std::function<int()> action) {
   command.callback([this, action = std::move(action)] { choose_(action); });
 }

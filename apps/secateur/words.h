@@ -21,6 +21,10 @@ class Words {
   Words(const Words&) = delete;
   Words& operator=(const Words&) = delete;
 
+  // Applies the flags of the command that stands on the command line, if it is one of these, and runs
+  // nothing.
+  void check() const;
+
  protected:
   // `options` must outlive this object.
   Words(RunOptions& options, Choose choose);

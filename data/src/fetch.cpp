@@ -2,11 +2,16 @@
 
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <optional>
 #include <system_error>
 #include <vector>
 
 #include "secateur/core/error.h"
+#include "secateur/core/names.h"
 #include "secateur/data/cifar.h"
 #include "subprocess.h"
 
@@ -35,6 +40,24 @@ class TemporaryFolder {
   fs::path path_;
 };
 
+// A process that was killed leaves ".fetch-<process>", of the size of the archive.
+constexpr std::string_view kTemporaryPrefix = ".fetch-";
+
+void remove_abandoned(const fs::path& directory) {
+  std::error_code error;
+  std::vector<fs::path> abandoned;
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kTemporaryPrefix)) continue;
+    pid_t process = 0;
+    const char* end = name.data() + name.size();
+    const auto number = std::from_chars(name.data() + kTemporaryPrefix.size(), end, process);
+    if (number.ptr != end || process <= 0 || kill(process, 0) == 0 || errno != ESRCH) continue;
+    abandoned.push_back(entry.path());
+  }
+  for (const fs::path& folder : abandoned) fs::remove_all(folder, error);
+}
+
 // The last line that says something: programs put the reason there.
 std::string last_line(const std::string& text) {
   const std::size_t end = text.find_last_not_of(" \r\n");
@@ -43,6 +66,8 @@ std::string last_line(const std::string& text) {
   const std::size_t first = begin == std::string::npos ? 0 : begin + 1;
   return text.substr(first, end + 1 - first);
 }
+
+constexpr int kSignalled = 128;  // exit code of a program that signal n ended: 128 + n
 
 struct Downloader {
   std::string program;
@@ -77,6 +102,7 @@ void download(const ArchiveSource& source, const fs::path& file, const FetchLog&
     const std::optional<ProgramResult> result = run_program(downloader.arguments, report);
     if (!result) continue;
     if (result->exit_code == 0) return;
+    require(result->exit_code != kSignalled + SIGINT, "interrupted; nothing of {} was kept", source.url);
     for (const int code : downloader.no_network_codes) {
       require(result->exit_code != code, "no network, or {} cannot be reached: {} ({} said: {})", source.url,
               "nothing was downloaded", downloader.program, last_line(result->output));
@@ -116,7 +142,9 @@ ArchiveSource source_of(std::string_view dataset) {
     return {"https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8",
             168513733, cifar100_layout().folder};
   }
-  fail("data set '{}' cannot be downloaded; those that can: cifar10, cifar100", dataset);
+  constexpr std::array<std::string_view, 2> kNames{"cifar10", "cifar100"};
+  fail("data set '{}' cannot be downloaded; those that can: {}{}", dataset, fmt::join(kNames, ", "),
+       did_you_mean(dataset, kNames));
 }
 
 fs::path fetch_archive(const ArchiveSource& source, const fs::path& directory, const FetchLog& log) {
@@ -130,7 +158,8 @@ fs::path fetch_archive(const ArchiveSource& source, const fs::path& directory, c
   }
   const bool directory_existed = fs::exists(directory);
   try {
-    const TemporaryFolder temporary(directory / fmt::format(".fetch-{}", getpid()));
+    remove_abandoned(directory);
+    const TemporaryFolder temporary(directory / fmt::format("{}{}", kTemporaryPrefix, getpid()));
     const fs::path archive = temporary.path() / "archive.tar.gz";
     say(fmt::format("downloading {}", source.url));
     download(source, archive, log);
@@ -155,10 +184,6 @@ fs::path fetch_archive(const ArchiveSource& source, const fs::path& directory, c
   }
   say(fmt::format("done: {}", target.string()));
   return target;
-}
-
-fs::path fetch_dataset(std::string_view dataset, const fs::path& directory, const FetchLog& log) {
-  return fetch_archive(source_of(dataset), directory, log);
 }
 
 }  // namespace secateur::data

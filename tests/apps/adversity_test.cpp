@@ -1,45 +1,27 @@
 // Disks that are full, folders that cannot be written, files that are damaged or of another time: a clear
 // error, and what was there stays as it was.
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
 #include <vector>
 
+#include "apps/program_fixture.h"
 #include "secateur/io/checkpoint.h"
 #include "secateur/io/files.h"
-#include "test_paths.h"
 
 namespace secateur {
 namespace {
 
 namespace fs = std::filesystem;
 
-class Adversity : public ::testing::Test {
+class Adversity : public test::ProgramTest {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("secateur-adversity-" + std::to_string(::getpid()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  [[nodiscard]] std::string path(const std::string& name) const { return (folder_ / name).string(); }
-
-  // The exit code of the program, 128 + n for signal n; what it says is in output_. `before` is shell.
+  // The exit code; what the program said is in output_.
   int run(const std::string& arguments, const std::string& before = "") {
-    const std::string log = path("output.txt");
-    const std::string command =
-        "( " + before + " exec " + test::kProgram + " " + arguments + " ) > " + log + " 2>&1";
-    const int status = std::system(command.c_str());  // NOLINT(cert-env33-c): the command is ours
-    std::ifstream file(log);
-    output_ = {std::istreambuf_iterator<char>(file), {}};
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    const test::Outcome outcome = ProgramTest::run(arguments, before);
+    output_ = outcome.text;
+    return outcome.code;
   }
 
   [[nodiscard]] bool says(const std::string& text) const { return output_.find(text) != std::string::npos; }
@@ -50,7 +32,6 @@ class Adversity : public ::testing::Test {
     }
   }
 
-  fs::path folder_;
   std::string output_;
 };
 

@@ -1,54 +1,23 @@
 // The program as its users run it: words, files, exit codes and messages.
-#include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
-#include "test_paths.h"
+#include "apps/program_fixture.h"
 
 namespace secateur {
 namespace {
 
-struct Outcome {
-  int code = -1;
-  std::string text;  // both outputs
-};
+using test::Outcome;
 
-class Program : public ::testing::Test {
+class Program : public test::ProgramTest {
  protected:
-  void SetUp() override {
-    folder_ = std::filesystem::temp_directory_path() / ("secateur-program-" + std::to_string(::getpid()));
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  [[nodiscard]] std::string path(const std::string& name) const { return (folder_ / name).string(); }
-
-  [[nodiscard]] Outcome run(const std::string& arguments, const std::string& environment = "") const {
-    const std::string log = path("output.txt");
-    const std::string command =
-        environment + " " + std::string(test::kProgram) + " " + arguments + " > " + log + " 2>&1";
-    const int status =
-        std::system(command.c_str());  // NOLINT(cert-env33-c): the shell redirects, arguments are ours
-    std::ifstream file(log);
-    std::ostringstream text;
-    text << file.rdbuf();
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text.str()};
-  }
-
   [[nodiscard]] Outcome train(const std::string& out, const std::string& more = "--validation 100") const {
     return run(
         "train --model resnet8 --data synthetic --synthetic-train 400 --synthetic-test 100 --batch 32 "
         "--epochs 1 --learning-rate 0.05 --out " +
         path(out) + " " + more);
   }
-
-  std::filesystem::path folder_;
 };
 
 TEST_F(Program, TrainsPrunesAndVerifies) {
@@ -153,17 +122,44 @@ TEST_F(Program, ScoringIsTimedAgainstAForwardPass) {
   EXPECT_EQ(run("bench score --model resnet8 --runs 0").code, 1);
 }
 
-TEST_F(Program, MistakesAreNamed) {
-  EXPECT_NE(run("trian").code, 0);
-  const Outcome flag = run("train --epoch 3");
-  EXPECT_NE(flag.code, 0);
-  EXPECT_NE(flag.text.find("--epochs"), std::string::npos) << flag.text;
+TEST_F(Program, MistakesAreNamedWithTheNearestThatThereIs) {
+  const std::vector<std::pair<std::string, std::vector<std::string>>> mistakes{
+      {"trian", {"no word 'trian'", "did you mean 'train'?"}},
+      {"data fetsh", {"secateur data has no word 'fetsh'", "did you mean 'fetch'?"}},
+      {"data", {"secateur data takes one of these words: fetch, info, pack, verify"}},
+      {"train --epoch 3", {"secateur train has no option '--epoch'", "did you mean '--epochs'?"}},
+      {"bench infer --budgte 0.5", {"secateur bench infer has no option '--budgte'", "'--budget'"}},
+      {"eval", {"secateur eval", "weights is required", "secateur eval --help"}},
+      {"", {"secateur takes one of these words", "train"}},
+  };
+  for (const auto& [arguments, parts] : mistakes) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 2) << arguments;
+    for (const std::string& part : parts) EXPECT_TRUE(outcome.says(part)) << part << "\n" << outcome.text;
+  }
   const Outcome value = run("train --epochs 0 --out " + path("x"));
   EXPECT_EQ(value.code, 1);
-  EXPECT_NE(value.text.find("epochs"), std::string::npos) << value.text;
+  EXPECT_TRUE(value.says("epochs")) << value.text;
   const Outcome file = run("eval " + path("none.h5"));
   EXPECT_EQ(file.code, 1);
-  EXPECT_NE(file.text.find("none.h5"), std::string::npos) << file.text;
+  EXPECT_TRUE(file.says("none.h5")) << file.text;
+  const Outcome set = run("data fetch cifar11");
+  EXPECT_EQ(set.code, 1);
+  EXPECT_TRUE(set.says("did you mean 'cifar10'?")) << set.text;
+}
+
+TEST_F(Program, CheckReadsACommandLineAndDoesNothing) {
+  const std::string training = "train --epochs 3 --out " + path("run");
+  const Outcome good = run("--check " + training);
+  EXPECT_EQ(good.code, 0) << good.text;
+  EXPECT_EQ(good.text, "");
+  EXPECT_FALSE(std::filesystem::exists(path("run")));
+  EXPECT_EQ(run("--check " + training + " --schedule steep").code, 1);
+  EXPECT_EQ(run("--check " + training + " --wram-up 3").code, 2);
+  std::ofstream(path("recipe.toml")) << "[train]\nepoch = 3\n";
+  const Outcome recipe = run("--check train --recipe " + path("recipe.toml"));
+  EXPECT_EQ(recipe.code, 1);
+  EXPECT_TRUE(recipe.says("train.epochs")) << recipe.text;
 }
 
 TEST_F(Program, InspectShowsANetwork) {

@@ -20,18 +20,16 @@ struct ArchiveSource {
 // Gets a line for each step, and for the progress of the download about once a second.
 using FetchLog = std::function<void(std::string_view line)>;
 
-// Source of "cifar10" or "cifar100". Throws Error for another name.
+// The publisher's archive of "cifar10" or "cifar100". Throws Error for another name.
 [[nodiscard]] ArchiveSource source_of(std::string_view dataset);
 
 // Downloads, checks size and checksum, unpacks, and moves the folder to directory/source.folder, whose path
 // it returns; the directory is made when missing. A folder that is there already is left as it is. Until the
 // last step everything happens in a temporary folder inside `directory`, which is removed in the end whatever
-// happens. Throws Error: no network, no such address, a missing program (by name), a download cut short or of
-// another size, another checksum, an archive that does not unpack to the folder.
+// happens; what a killed process left of its own goes first. Throws Error: no network, no such address, a
+// missing program (by name), a download cut short or of another size, another checksum, an archive that does
+// not unpack to the folder.
 std::filesystem::path fetch_archive(const ArchiveSource& source, const std::filesystem::path& directory,
-                                    const FetchLog& log = {});
-
-std::filesystem::path fetch_dataset(std::string_view dataset, const std::filesystem::path& directory,
                                     const FetchLog& log = {});
 
 }  // namespace secateur::data
