@@ -17,6 +17,7 @@
 #include "secateur/io/checkpoint.h"
 #include "secateur/io/files.h"
 #include "secateur/models/models.h"
+#include "secateur/train/finite.h"
 
 namespace secateur::app {
 namespace {
@@ -175,6 +176,8 @@ LoadedModel load_model(const std::filesystem::path& file, Session& session, Aver
   require(StateReader(tree).contains("model"), "'{}' holds no model", file.string());
   try {
     Model model = Model::load(StateReader(tree).scope("model"), session.device(), session.stream());
+    const NonFinitePlace place = find_in_parameters(model, session.stream());
+    require(place.description.empty(), "{}", place.description);
     if (averages == Averages::adopt) model.adopt_averages(session.stream());
     return {std::move(tree), std::move(model)};
   } catch (const Error& error) {
