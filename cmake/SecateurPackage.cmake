@@ -66,7 +66,7 @@ Description: ${PROJECT_DESCRIPTION}
 Version: ${PROJECT_VERSION}
 Requires: fmt
 Cflags: -I\${includedir}
-Libs: -L\${libdir} -lsecateur_data -lsecateur_models -lsecateur_engine $<TARGET_FILE:DNNL::dnnl> -Wl,-rpath,$<TARGET_FILE_DIR:DNNL::dnnl> ${package_hdf5} ${XXHASH_LIBRARY} -ljpeg -lpng -ltomlplusplus -fopenmp -pthread
+Libs: -Wl,--exclude-libs,libsecateur_data.a:libsecateur_models.a:libsecateur_engine.a -L\${libdir} -lsecateur_data -lsecateur_models -lsecateur_engine $<TARGET_FILE:DNNL::dnnl> -Wl,-rpath,$<TARGET_FILE_DIR:DNNL::dnnl> ${package_hdf5} ${XXHASH_LIBRARY} -ljpeg -lpng -ltomlplusplus -fopenmp -pthread
 ")
   # pkg-config finds the prefix by where the file stands (--define-prefix), or takes the one of the configuration.
   install(FILES "${package_build}/secateur.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT engine)

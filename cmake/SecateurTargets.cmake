@@ -31,6 +31,12 @@ function(secateur_library name)
       target_include_directories(${target} PRIVATE "${arg_PRIVATE_INCLUDE}")
     endif()
     target_link_libraries(${target} PUBLIC ${arg_PUBLIC} PRIVATE $<BUILD_INTERFACE:secateur::flags> ${arg_PRIVATE})
+    # A shared library of somebody else's that links this one does not hand its symbols on.
+    if(UNIX AND NOT APPLE)
+      target_link_options(
+        ${target} INTERFACE
+        "$<$<IN_LIST:$<TARGET_PROPERTY:TYPE>,SHARED_LIBRARY;MODULE_LIBRARY>:LINKER:--exclude-libs,lib${target}.a>")
+    endif()
   else()
     add_library(${target} INTERFACE)
     target_include_directories(${target} INTERFACE "${arg_INCLUDE}")

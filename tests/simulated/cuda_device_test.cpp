@@ -2,6 +2,7 @@
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <numeric>
 
 #include "backend/cuda/cuda_device.h"
@@ -30,13 +31,16 @@ class CountingAllocator final : public Allocator {
     void* memory = nullptr;
     require(cudaMalloc(&memory, static_cast<std::size_t>(bytes)) == cudaSuccess, "no memory");
     ++pieces;
+    held += bytes;
     return memory;
   }
-  void release(void* memory, std::int64_t /*bytes*/) noexcept override {
+  void release(void* memory, std::int64_t bytes) noexcept override {
     cudaFree(memory);
     --pieces;
+    held -= bytes;
   }
   int pieces = 0;
+  std::int64_t held = 0;
 };
 
 TEST(CudaDevice, CopiesThereAndBack) {
@@ -103,6 +107,70 @@ TEST(CudaDevice, TheCallersAllocatorGetsEveryPieceBack) {
     EXPECT_GT(allocator->pieces, 1);
   }
   EXPECT_EQ(allocator->pieces, 0);
+  EXPECT_EQ(allocator->held, 0);
+}
+
+// An engine: device, memory and stream of its own.
+class Engine {
+ public:
+  Engine(std::shared_ptr<CountingAllocator> allocator, std::uint64_t seed)
+      : device_(open_device(DeviceKind::cuda, {.allocator = std::move(allocator)})),
+        stream_(device_->make_stream()),
+        arena_(*device_),
+        model_(selftest::small_resnet(), *device_) {
+    model_.initialize(seed, *stream_);
+    program_ = std::make_unique<Program>(model_, arena_, *stream_,
+                                         ProgramOptions{.batch = 4, .mode = ProgramMode::train});
+    selftest::NoiseSource(model_.graph().shape(0), 5, 4, seed)
+        .fill(0, 4, *stream_, program_->images(), program_->labels());
+  }
+  void forward() { program_->forward({.samples = 4}); }
+  void backward() { program_->backward({.samples = 4}); }
+  // The gradient of every weight, as bits.
+  std::vector<std::byte> gradients() {
+    const std::int64_t bytes = model_.layout().trained_elements * size_of(model_.dtype());
+    std::vector<std::byte> result(static_cast<std::size_t>(bytes));
+    stream_->copy_to_host(result.data(), model_.gradients(), bytes);
+    return result;
+  }
+
+ private:
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Stream> stream_;
+  Arena arena_;
+  Model model_;
+  std::unique_ptr<Program> program_;
+};
+
+// The simulated GPU runs one kernel at a time, so the engines take turns; on the CPU they run on two threads
+// (tests/consumer/engine/own_network.cpp).
+TEST(CudaDevice, TwoEnginesInTurnsComputeAsAloneAndGiveEveryByteBack) {
+  const std::array<std::shared_ptr<CountingAllocator>, 2> memory{std::make_shared<CountingAllocator>(),
+                                                                 std::make_shared<CountingAllocator>()};
+  std::array<std::vector<std::byte>, 2> alone;
+  for (std::uint64_t e = 0; e < 2; ++e) {
+    Engine engine(memory.at(e), e + 1);
+    engine.forward();
+    engine.backward();
+    alone.at(e) = engine.gradients();
+  }
+  ASSERT_NE(alone[0], alone[1]);
+  {
+    Engine first(memory[0], 1);
+    Engine second(memory[1], 2);
+    first.forward();
+    second.forward();
+    first.backward();
+    second.backward();
+    EXPECT_TRUE(first.gradients() == alone[0]);
+    EXPECT_TRUE(second.gradients() == alone[1]);
+    EXPECT_GT(memory[0]->held, 0);
+    EXPECT_GT(memory[1]->held, 0);
+  }
+  for (const auto& allocator : memory) {
+    EXPECT_EQ(allocator->held, 0);
+    EXPECT_EQ(allocator->pieces, 0);
+  }
 }
 
 TEST(CudaDevice, TheCallersStreamIsUsedAndLeftAlone) {
