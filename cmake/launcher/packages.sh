@@ -23,6 +23,7 @@ NEEDED=(
 NEEDED_FOR_TESTS=(
   "clang-format|clang-format|checks the formatting"
   "clang-tidy|clang-tidy|static analysis"
+  "cppcheck|cppcheck|static analysis that looks for other mistakes"
   "doxygen|doxygen|makes the reference of the public headers"
 )
 # Named by setup, installed with --all. Nothing fails without them.

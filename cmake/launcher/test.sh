@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# ./secateur test: builds, runs every test, checks formatting and the reference, runs clang-tidy, and adds it all up.
+# ./secateur test: builds, runs every test, checks formatting and the reference, runs cppcheck and clang-tidy, and adds it all up.
 #
 # Each part writes its counts into build/test-report/NN-name.json (by summarise.py, which prints the table at the end),
 # so that a part that fails keeps none of the later ones from being run and counted.
@@ -14,7 +14,7 @@ test_usage() {
   --preset PRESET   build and run every test of one preset (asan, say); nothing else
 
 Without options: the cpu build with its unit, kernel and integration tests, the cuda build with the tests that differ
-there (they say SKIPPED where there is no GPU), clang-format, Doxygen, clang-tidy. The exit code is 0 only if nothing failed.
+there (they say SKIPPED where there is no GPU), clang-format, Doxygen, cppcheck, clang-tidy. The exit code is 0 only if nothing failed.
 TEXT
 }
 
@@ -65,7 +65,10 @@ run_tests() {
     if [[ $quick == no && $cuda == yes ]]; then cuda_parts; fi
     format_part
     reference_part
-    if [[ $quick == no ]]; then tidy_part; fi
+    if [[ $quick == no ]]; then
+      cppcheck_part
+      tidy_part
+    fi
   fi
 
   local options=()
@@ -180,6 +183,22 @@ reference_part() {
   else
     head -n 40 "$log" >&2
     record reference rest "$((SECONDS - started))" 0 1 0 "doxygen docs/Doxyfile gives warnings"
+  fi
+}
+
+# Findings that are wrong are listed in cppcheck.suppressions with the reason. Results are kept by file in build/cppcheck.
+cppcheck_part() {
+  local started=$SECONDS log="$REPORT/cppcheck.log"
+  heading "== cppcheck"
+  mkdir -p "$ROOT/build/cppcheck"
+  if (cd "$ROOT" && cppcheck --std=c++20 --language=c++ --enable=warning,performance,portability --error-exitcode=1 \
+    --quiet -j 2 --template='{file}:{line}: {message} [{id}]' --cppcheck-build-dir=build/cppcheck \
+    --suppressions-list=cmake/launcher/cppcheck.suppressions \
+    -I engine/include -I models/include -I data/include -I kernels/include engine models data apps) >"$log" 2>&1; then
+    record cppcheck rest "$((SECONDS - started))" 1 0 0
+  else
+    head -n 40 "$log" >&2
+    record cppcheck rest "$((SECONDS - started))" 0 1 0 "see ${log#"$ROOT"/}"
   fi
 }
 
