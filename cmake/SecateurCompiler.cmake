@@ -77,7 +77,8 @@ if(SECATEUR_FUZZ)
   add_link_options(-fsanitize=fuzzer-no-link)
 endif()
 if(SECATEUR_COVERAGE)
-  add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:--coverage>)
+  # Atomic, or counts of several threads get lost in each other.
+  add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:--coverage> $<$<COMPILE_LANGUAGE:C,CXX>:-fprofile-update=atomic>)
   add_link_options(--coverage)
 endif()
 
