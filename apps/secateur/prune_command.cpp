@@ -105,7 +105,7 @@ class PruneRun {
       return;
     }
     // A base's counters go on, so that no epoch's augmentation is drawn twice.
-    if (reader.contains("trainer")) trainer_.restore(reader.scope("trainer"));
+    if (reader.contains("trainer")) trainer_.count_on_from(reader.scope("trainer"));
   }
 
   void print_plan() {
@@ -143,6 +143,9 @@ class PruneRun {
       } catch (const NonFiniteError& error) {
         nan_guard_.take(error);
         roll_back();
+      } catch (const Interrupted&) {
+        if (loop_.goes_on_within_epoch()) save(folder_.checkpoint());
+        throw;
       }
     }
   }

@@ -27,10 +27,8 @@ int finish_run(const RunFolder& folder, const char* word, const std::function<vo
   try {
     work();
   } catch (const Interrupted&) {
-    fmt::print(
-        "\nstopped; what was done up to the last checkpoint is kept. Go on with: secateur {} --out {} "
-        "--resume\n",
-        word, folder.path().string());
+    fmt::print("\nstopped; the checkpoint is {}. Go on with: secateur {} --out {} --resume\n",
+               folder.checkpoint().string(), word, folder.path().string());
     return 130;
   }
   write_run_report(folder);

@@ -95,6 +95,9 @@ class TrainRun {
       } catch (const NonFiniteError& error) {
         nan_guard_.take(error);
         roll_back();
+      } catch (const Interrupted&) {
+        save(folder_.checkpoint());
+        throw;
       }
     }
     model_.adopt_averages(session_.stream());

@@ -57,6 +57,12 @@ BudgetGoal PruningLoop::goal() {
   return aim;
 }
 
+bool PruningLoop::goes_on_within_epoch() const {
+  if (s_.phase == LoopPhase::finetune || s_.phase == LoopPhase::fallback) return true;
+  return s_.phase == LoopPhase::train && options_.mask_mode == MaskMode::hard &&
+         options_.train_hook == "none";
+}
+
 void PruningLoop::save(StateWriter w) const {
   w.set("phase", std::string(option_name(s_.phase)));
   w.set("round", s_.round);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "secateur/backend/primitives.h"
 #include "secateur/core/error.h"
@@ -181,8 +182,9 @@ EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, T
   require(options_.distillation.weight == 0 || teacher_ != nullptr, "a distillation needs a teacher");
   compile();
   const auto start = std::chrono::steady_clock::now();
+  const EpochPlace before = std::exchange(place_, {});  // what an interrupted epoch goes on from
   const auto seconds = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return before.seconds + std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
   if (options_.resizing.from > 0) source_.set_image_size(image_size_);
   source_.begin_epoch(epoch_);
@@ -194,19 +196,22 @@ EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, T
     rates.push_back(phase.rate(static_cast<double>(phase_epoch) +
                                static_cast<double>(step) / static_cast<double>(steps)));
   }
-  if (records()) begin_recorded(rates);
+  // The rest of an interrupted epoch runs under the host's eyes.
+  const bool recording = records() && before.steps == 0;
+  if (recording) begin_recorded(rates);
 
   EpochReport report;
   report.epoch = epoch_;
-  const std::int64_t skipped_before = loss_scale_.skipped();
-  EpochSums sums;
-  for (std::int64_t step = 0; step < steps; ++step) {
+  const std::int64_t skipped_before = loss_scale_.skipped() - before.skipped_steps;
+  EpochSums sums = before.sums;
+  if (before.steps > 0) report.learning_rate = rates.at(static_cast<std::size_t>(before.steps - 1));
+  for (std::int64_t step = before.steps; step < steps; ++step) {
     const std::int64_t first = step * batch;
     const std::int64_t count = std::min(batch, source_.size() - first);
     report.learning_rate = rates[static_cast<std::size_t>(step)];
     Program& program = count == batch ? *program_ : *tail_program_;
     bool known = true;  // whether the host has looked at this step
-    if (records()) {
+    if (recording) {
       known = take_recorded_step(program, step, rates, sums);
     } else {
       sums.add(train_step(program, first, count, report.learning_rate), count);
@@ -223,6 +228,10 @@ EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, T
     }
     if (observer.stop_requested()) {
       if (!known) read_back(rates, sums);
+      place_ = {.steps = step + 1,
+                .sums = sums,
+                .skipped_steps = loss_scale_.skipped() - skipped_before,
+                .seconds = seconds()};
       throw Interrupted("training was interrupted");
     }
   }
@@ -247,6 +256,16 @@ EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, T
 void Trainer::save(StateWriter writer) const {
   writer.set("epoch", epoch_);
   writer.set("step", step_);
+  if (place_.steps > 0) {
+    StateWriter within = writer.scope("within_epoch");
+    within.set("steps", place_.steps);
+    within.set("batch", std::min(options_.batch, source_.size()));
+    within.set("samples", place_.sums.samples);
+    within.set("loss", place_.sums.loss);
+    within.set("top1", place_.sums.top1);
+    within.set("skipped_steps", place_.skipped_steps);
+    within.set("seconds", place_.seconds);
+  }
   if (loss_scale_.active()) loss_scale_.save(writer.scope("loss_scale"));
   if (model_.averaged()) average_.save(writer.scope("average"));
 }
@@ -259,6 +278,26 @@ void Trainer::restore(const StateReader& reader) {
     loss_scale_.restore(reader.scope("loss_scale"));
   }
   if (average_.active() && reader.contains("average")) average_.restore(reader.scope("average"));
+  place_ = {};
+  if (!reader.contains("within_epoch")) return;
+  const StateReader within = reader.scope("within_epoch");
+  const auto batch = within.get<std::int64_t>("batch");
+  require(
+      batch == std::min(options_.batch, source_.size()),
+      "the run was interrupted in the middle of an epoch of batches of {}, and can go on with these only; "
+      "got batches of {}",
+      batch, std::min(options_.batch, source_.size()));
+  place_ = {.steps = within.get<std::int64_t>("steps"),
+            .sums = {.samples = within.get<std::int64_t>("samples"),
+                     .loss = within.get<double>("loss"),
+                     .top1 = within.get<std::int64_t>("top1")},
+            .skipped_steps = within.get<std::int64_t>("skipped_steps"),
+            .seconds = within.get<double>("seconds")};
+}
+
+void Trainer::count_on_from(const StateReader& reader) {
+  epoch_ = reader.get<std::int64_t>("epoch") + (reader.contains("within_epoch") ? 1 : 0);
+  step_ = reader.get<std::int64_t>("step");
 }
 
 }  // namespace secateur

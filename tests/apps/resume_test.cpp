@@ -155,6 +155,7 @@ TEST_F(Resume, AnInterruptedRunSaysHowToGoOn) {
   EXPECT_NE(output().find("--resume"), std::string::npos) << output();
   EXPECT_NE(output().find(path("stopped")), std::string::npos) << output();
   EXPECT_FALSE(fs::exists(path("stopped/model.h5")));
+  EXPECT_NE(output().find(path("stopped/last.h5")), std::string::npos) << output();
   run("train --resume --out " + path("stopped"));
   expect_same_state("whole", "stopped");
 }

@@ -141,6 +141,64 @@ TEST(Trainer, RepeatsAndResumesBitForBit) {
   EXPECT_EQ(outcomes[0], outcomes[2]);
 }
 
+// Stops after so many steps of an epoch; 0: never.
+class StopAfter final : public TrainObserver {
+ public:
+  explicit StopAfter(std::int64_t steps) : steps_(steps) {}
+  void on_step(const StepReport& report) override { done_ = report.step + 1; }
+  bool stop_requested() override { return steps_ != 0 && done_ == steps_; }
+
+ private:
+  std::int64_t steps_;
+  std::int64_t done_ = 0;
+};
+
+// In the middle, and after the last step (three of them: 8, 8 and 5 samples).
+TEST(Trainer, GoesOnInTheMiddleOfAnEpochBitForBit) {
+  std::vector<std::vector<std::vector<double>>> outcomes;
+  std::vector<EpochReport> reports;
+  for (const std::int64_t stop_after : {0, 1, 2, 3}) {
+    WholeModel whole(selftest::small_vgg(6, 0.3), DeviceKind::cpu);
+    NoiseSource source(whole.model.graph().shape(0), 4, 21, 3);
+    const LrPhase rate = phase("cosine", 0.05, 2);
+    TrainObserver silent;
+    StateTree saved;
+    Trainer trainer(whole.model, whole.arena, *whole.stream, source, small_batches());
+    static_cast<void>(trainer.run_epoch(rate, 0, silent));
+    StopAfter stop(stop_after);
+    if (stop_after == 0) {
+      reports.push_back(trainer.run_epoch(rate, 1, silent));
+    } else {
+      EXPECT_THROW(static_cast<void>(trainer.run_epoch(rate, 1, stop)), Interrupted);
+      trainer.save(StateWriter(saved, "trainer"));
+      whole.model.save(StateWriter(saved, "model"), *whole.stream);
+      const StateReader reader(saved);
+      Model resumed = Model::load(reader.scope("model"), *whole.device, *whole.stream);
+      Trainer second(resumed, whole.arena, *whole.stream, source, small_batches());
+      second.restore(reader.scope("trainer"));
+      reports.push_back(second.run_epoch(rate, 1, silent));
+      EXPECT_EQ(second.epoch(), 2);
+      whole.model = std::move(resumed);
+
+      TrainerOptions others = small_batches();
+      others.batch = 7;
+      Trainer third(whole.model, whole.arena, *whole.stream, source, others);
+      EXPECT_THROW(third.restore(reader.scope("trainer")), Error);
+      // A run that begins with these weights draws none of this epoch's augmentation again.
+      third.count_on_from(reader.scope("trainer"));
+      EXPECT_EQ(third.epoch(), 2);
+    }
+    outcomes.push_back(all_values(whole));
+  }
+  for (std::size_t i = 1; i < outcomes.size(); ++i) {
+    EXPECT_EQ(outcomes[0], outcomes[i]) << "stopped after step " << i;
+    EXPECT_EQ(reports[0].samples, reports[i].samples);
+    EXPECT_EQ(reports[0].loss, reports[i].loss);
+    EXPECT_EQ(reports[0].top1, reports[i].top1);
+    EXPECT_EQ(reports[0].learning_rate, reports[i].learning_rate);
+  }
+}
+
 TEST(Trainer, TrainsOnTheTailUnlessItIsDropped) {
   for (const bool drop : {false, true}) {
     WholeModel whole(selftest::small_vgg(), DeviceKind::cpu);
@@ -175,18 +233,10 @@ TEST(Trainer, ReadsBackAfterAtLeastOneStep) {
 }
 
 TEST(Trainer, AnObserverCanStopIt) {
-  class StopAtTwo final : public TrainObserver {
-   public:
-    void on_step(const StepReport& report) override { steps_ = report.step + 1; }
-    bool stop_requested() override { return steps_ == 2; }
-
-   private:
-    std::int64_t steps_ = 0;
-  };
   WholeModel whole(selftest::small_vgg(), DeviceKind::cpu);
   NoiseSource source(whole.model.graph().shape(0), 4, 64, 3);
   Trainer trainer(whole.model, whole.arena, *whole.stream, source, small_batches());
-  StopAtTwo stop;
+  StopAfter stop(2);
   EXPECT_THROW(static_cast<void>(trainer.run_epoch(phase("constant", 0.01, 1), 0, stop)), Interrupted);
   EXPECT_EQ(trainer.step(), 2);
 }

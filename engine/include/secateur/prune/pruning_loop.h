@@ -94,6 +94,10 @@ class PruningLoop {
   // All of the loop's state, the network before the present removal included. The network itself and the
   // trainer's counters are saved by whoever owns them, at the same moment.
   void save(StateWriter writer) const;
+  // Whether a state that is saved in the middle of an epoch (after Interrupted) can be gone on from: not in a
+  // search, whose candidate is another network, and not where masks or a training hook begin an epoch with
+  // work of their own.
+  [[nodiscard]] bool goes_on_within_epoch() const;
   void restore(const StateReader& reader);
 
  private:

@@ -82,7 +82,8 @@ class TrainObserver {
   [[nodiscard]] virtual bool stop_requested() { return false; }
 };
 
-// Raised when an observer asked to stop. What was trained since the last checkpoint is lost on resume.
+// Raised when an observer asked to stop, between two steps: the trainer can be saved there, and goes on in
+// the middle of the epoch after it was restored.
 class Interrupted : public Error {
  public:
   using Error::Error;
@@ -127,8 +128,12 @@ class Trainer {
   void time_steps() { timed_ = true; }
   [[nodiscard]] StepTimes take_times() { return std::exchange(times_, {}); }
 
+  // After Interrupted the place in the epoch is part of it.
   void save(StateWriter writer) const;
+  // Throws Error where the state was saved in the middle of an epoch of batches of another size.
   void restore(const StateReader& reader);
+  // Counts on where another run ended or was interrupted, so that nothing random is drawn a second time.
+  void count_on_from(const StateReader& reader);
 
  private:
   [[nodiscard]] std::int64_t full_size() const { return model_.graph().shape(0).height; }
@@ -145,6 +150,13 @@ class Trainer {
       top1 += metrics.top1;
     }
     [[nodiscard]] double mean_loss() const { return loss / static_cast<double>(samples); }
+  };
+  // How far an epoch had come when it was interrupted; nothing between two epochs.
+  struct EpochPlace {
+    std::int64_t steps = 0;
+    EpochSums sums;
+    std::int64_t skipped_steps = 0;
+    double seconds = 0;
   };
 
   void compile();
@@ -181,6 +193,7 @@ class Trainer {
   std::int64_t image_size_ = 0;  // that the programs are for
   std::int64_t epoch_ = 0;
   std::int64_t step_ = 0;
+  EpochPlace place_;
   MetricsReader metrics_;
   bool timed_ = false;
   StepTimes times_;
