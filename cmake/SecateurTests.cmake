@@ -4,20 +4,35 @@
 # thousand op tests do not load oneDNN a few thousand times. The single results stand in build/<preset>/test-results,
 # one XML file per program; `./secateur test` adds them up.
 
+# What instrumented programs are told, and how much longer they may take.
+set(sanitizer_environment "")
+set(sanitizer_patience 1)
+if(SECATEUR_SANITIZE OR SECATEUR_COVERAGE)
+  set(sanitizer_patience 6)
+endif()
+if(SECATEUR_SANITIZE MATCHES "address")
+  list(APPEND sanitizer_environment "ASAN_OPTIONS=strict_string_checks=1:check_initialization_order=1"
+       "UBSAN_OPTIONS=print_stacktrace=1")
+elseif(SECATEUR_SANITIZE MATCHES "thread")
+  list(APPEND sanitizer_environment OMP_NUM_THREADS=1
+       "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/sanitizers/thread.supp")
+endif()
+
 # Adds the ctest entry of a GoogleTest program. LABELS decide which part of `./secateur test` runs it.
 function(secateur_add_gtest target)
   cmake_parse_arguments(arg "SERIAL" "TIMEOUT" "LABELS" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 900)
   endif()
+  math(EXPR timeout "${arg_TIMEOUT} * ${sanitizer_patience}")
   add_test(NAME ${target} COMMAND ${target} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
   # Threads that spin while they wait slow down every other program when two run side by side.
   set_tests_properties(
     ${target}
     PROPERTIES LABELS "${arg_LABELS}"
-               TIMEOUT ${arg_TIMEOUT}
+               TIMEOUT ${timeout}
                ENVIRONMENT
-               "GTEST_OUTPUT=xml:${PROJECT_BINARY_DIR}/test-results/${target}.xml;OMP_WAIT_POLICY=passive;GTEST_COLOR=no")
+               "GTEST_OUTPUT=xml:${PROJECT_BINARY_DIR}/test-results/${target}.xml;OMP_WAIT_POLICY=passive;GTEST_COLOR=no;${sanitizer_environment}")
   if(arg_SERIAL)
     set_tests_properties(${target} PROPERTIES RUN_SERIAL TRUE)
   endif()
