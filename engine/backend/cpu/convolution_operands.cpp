@@ -70,4 +70,20 @@ std::optional<WeightGradientProblem> ConvolutionOperands::own_weight_gradient(
   return problem;
 }
 
+std::optional<WinogradProblem> ConvolutionOperands::winograd(const KernelSetup& setup) const {
+  const Tensor& x = setup.inputs[0];
+  const Tensor& y = setup.output;
+  const Shape& w = setup.parameters[0].shape;
+  const bool plain = strides == Dims{1, 1} && dilations == Dims{0, 0} && groups == 1;
+  if (!plain || w[1] != 3 || w[2] != 3) return std::nullopt;
+  return WinogradProblem{x.shape[0],
+                         {x.shape[1], x.shape[2]},
+                         {y.shape[1], y.shape[2]},
+                         {before[0], before[1]},
+                         w[3],
+                         w[0],
+                         x.leading,
+                         y.leading};
+}
+
 }  // namespace secateur::cpu

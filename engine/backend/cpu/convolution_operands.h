@@ -6,6 +6,7 @@
 
 #include "backend/cpu/onednn_operands.h"
 #include "backend/cpu/weight_gradient.h"
+#include "backend/cpu/winograd.h"
 #include "secateur/backend/kernel.h"
 
 namespace secateur::cpu {
@@ -23,6 +24,8 @@ struct ConvolutionOperands {
 
   // The problem for the own loop over weight gradients, where that takes it.
   [[nodiscard]] std::optional<WeightGradientProblem> own_weight_gradient(const KernelSetup& setup) const;
+  // The layer for Winograd's filtering, where its filters are such: 3x3, stride 1. Ask takes() for each pass.
+  [[nodiscard]] std::optional<WinogradProblem> winograd(const KernelSetup& setup) const;
 
   std::int64_t groups = 1;
   FilterLanes lanes;

@@ -1,162 +1,65 @@
-// conv2d and linear on oneDNN. Activations are handed over as they lie (NHWC); weights go from KRSC into the
-// layout that the primitive asks for on each call, since they change on each step; measured on AVX2, blocked
-// activations are slower than that. Every primitive and memory object is made once; a call sets pointers and
-// executes.
+// conv2d and linear: which way each of their passes takes. Convolutions go by Winograd's filtering or an own
+// loop where the layer's shape makes that the faster way, everything else on oneDNN.
 #include <string_view>
 
 #include "backend/cpu/convolution_operands.h"
 #include "backend/cpu/cpu_kernels.h"
-#include "backend/cpu/onednn_operands.h"
+#include "backend/cpu/onednn_passes.h"
 #include "backend/cpu/weight_gradient.h"
+#include "backend/cpu/winograd_passes.h"
+#include "backend/cpu/winograd_weight_gradient.h"
 
 namespace secateur::cpu {
 namespace {
 
-// What a filter op is to oneDNN. Backward descriptions are there when they are wanted.
-struct FilterPlan {
-  Description source, destination, weights, bias;
-  bool has_bias = false;
-  FilterLanes lanes;
-  std::optional<dnnl::primitive_desc_base> forward, backward_data, backward_weights;
-  std::optional<WeightGradient> own_backward_weights;  // in place of backward_weights
-};
-
 class FilterKernel : public Kernel {
  public:
-  FilterKernel(const KernelSetup& setup, const FilterPlan& plan)
-      : layer_(setup.node.name), stream_(engine()), has_bias_(plan.has_bias) {
-    guarded(layer_, [&] {
-      forward_.emplace(setup, plan);
-      memory_.forward_workspace = forward_->layout.bytes();
-      own_backward_weights_ = plan.own_backward_weights;
-      const bool weights_wanted = plan.backward_weights || own_backward_weights_;
-      if (!plan.backward_data && !weights_wanted) return;
-      WorkspaceLayout shared;
-      output_gradient_.emplace(setup.output, plan.lanes.padded(), shared);
-      // The two passes run one after the other and take the same memory.
-      WorkspaceLayout data_layout = shared;
-      WorkspaceLayout weights_layout = shared;
-      if (plan.backward_data) backward_data_.emplace(setup, plan, data_layout);
-      if (plan.backward_weights) backward_weights_.emplace(setup, plan, weights_layout);
-      memory_.backward_workspace =
-          std::max({data_layout.bytes(), weights_layout.bytes(),
-                    own_backward_weights_ ? own_backward_weights_->workspace_bytes() : 0});
-      memory_.backward_needs_inputs = weights_wanted;
-    });
+  FilterKernel(const KernelSetup& setup, FilterPasses (*passes)(const KernelSetup&))
+      : layer_(setup.node.name), passes_(guarded(layer_, [&] { return passes(setup); })) {}
+
+  // The two passes of the gradient run one after the other and take the same memory.
+  KernelMemory memory() const override {
+    KernelMemory memory;
+    memory.forward_workspace = passes_.forward->workspace_bytes();
+    for (const auto* pass : {passes_.input_gradient.get(), passes_.parameter_gradients.get()}) {
+      if (pass != nullptr) {
+        memory.backward_workspace = std::max(memory.backward_workspace, pass->workspace_bytes());
+      }
+    }
+    memory.backward_needs_inputs = passes_.parameter_gradients != nullptr;
+    return memory;
   }
 
-  KernelMemory memory() const override { return memory_; }
-
   void forward(const ForwardArguments& arguments) override {
-    guarded(layer_, [&] {
-      Forward& f = *forward_;
-      f.weights.bind(arguments.parameters[0].as<float>(), arguments.workspace);
-      f.weights.from_user(stream_);
-      f.pass.set(DNNL_ARG_SRC, f.input.read(arguments.inputs[0], arguments.workspace));
-      f.pass.set(DNNL_ARG_DST, f.output.target(arguments.output, arguments.workspace));
-      if (has_bias_) f.pass.set(DNNL_ARG_BIAS, arguments.parameters[1].as<float>());
-      f.pass.run(stream_, arguments.workspace);
-      f.output.store(arguments.output, arguments.workspace);
-    });
+    guarded(layer_, [&] { passes_.forward->run(arguments); });
   }
 
   void backward(const BackwardArguments& arguments) override {
     guarded(layer_, [&] {
-      if (own_backward_weights_) {  // before the workspace holds a copy of the gradient
-        own_backward_weights_->run(arguments.inputs[0], arguments.output_gradient,
-                                   arguments.parameter_gradients[0], arguments.workspace);
+      if (passes_.parameter_gradients) passes_.parameter_gradients->run(arguments);
+      if (passes_.input_gradient && !arguments.input_gradients[0].empty()) {
+        passes_.input_gradient->run(arguments);
       }
-      const bool data = backward_data_ && !arguments.input_gradients[0].empty();
-      if (!backward_weights_ && !data) return;
-      float* gradient = output_gradient_->read(arguments.output_gradient, arguments.workspace);
-      if (backward_weights_) weight_gradient(arguments, gradient);
-      if (data) input_gradient(arguments, gradient);
     });
   }
 
  private:
-  struct Forward {
-    WorkspaceLayout layout;
-    Activation input, output;
-    Weights weights;
-    Pass pass;
-
-    Forward(const KernelSetup& setup, const FilterPlan& plan)
-        : input(setup.inputs[0], plan.lanes.padded(), layout),
-          output(setup.output, plan.lanes.padded(), layout),
-          weights(plan.weights, plan.lanes, plan.forward->query_md(dnnl::query::weights_md), false, layout),
-          pass(*plan.forward, layout) {
-      pass.add(DNNL_ARG_SRC, unbound(plan.source));
-      pass.add(DNNL_ARG_WEIGHTS, weights.memory());
-      if (plan.has_bias) pass.add(DNNL_ARG_BIAS, unbound(plan.bias));
-      pass.add(DNNL_ARG_DST, unbound(plan.destination));
-    }
-  };
-
-  struct BackwardData {
-    Activation gradient;
-    Weights weights;
-    Pass pass;
-
-    BackwardData(const KernelSetup& setup, const FilterPlan& plan, WorkspaceLayout& layout)
-        : gradient(setup.inputs[0], plan.lanes.padded(), layout),
-          weights(plan.weights, plan.lanes, plan.backward_data->query_md(dnnl::query::weights_md), false,
-                  layout),
-          pass(*plan.backward_data, layout) {
-      pass.add(DNNL_ARG_DIFF_DST, unbound(plan.destination));
-      pass.add(DNNL_ARG_WEIGHTS, weights.memory());
-      pass.add(DNNL_ARG_DIFF_SRC, unbound(plan.source));
-    }
-  };
-
-  struct BackwardWeights {
-    Activation input;
-    Weights gradient;
-    Pass pass;
-
-    BackwardWeights(const KernelSetup& setup, const FilterPlan& plan, WorkspaceLayout& layout)
-        : input(setup.inputs[0], plan.lanes.padded(), layout),
-          gradient(plan.weights, plan.lanes, plan.backward_weights->query_md(dnnl::query::diff_weights_md),
-                   true, layout),
-          pass(*plan.backward_weights, layout) {
-      pass.add(DNNL_ARG_SRC, unbound(plan.source));
-      pass.add(DNNL_ARG_DIFF_DST, unbound(plan.destination));
-      pass.add(DNNL_ARG_DIFF_WEIGHTS, gradient.memory());
-      if (plan.has_bias) pass.add(DNNL_ARG_DIFF_BIAS, unbound(plan.bias));
-    }
-  };
-
-  void weight_gradient(const BackwardArguments& arguments, float* output_gradient) {
-    BackwardWeights& b = *backward_weights_;
-    b.gradient.bind(arguments.parameter_gradients[0].as<float>(), arguments.workspace);
-    b.pass.set(DNNL_ARG_SRC, b.input.read(arguments.inputs[0], arguments.workspace));
-    b.pass.set(DNNL_ARG_DIFF_DST, output_gradient);
-    if (has_bias_) b.pass.set(DNNL_ARG_DIFF_BIAS, arguments.parameter_gradients[1].as<float>());
-    b.pass.run(stream_, arguments.workspace);
-    b.gradient.to_user(stream_);
-    stream_.wait();
-  }
-
-  void input_gradient(const BackwardArguments& arguments, float* output_gradient) {
-    BackwardData& b = *backward_data_;
-    const Tensor& target = arguments.input_gradients[0];
-    b.weights.bind(arguments.parameters[0].as<float>(), arguments.workspace);
-    b.weights.from_user(stream_);
-    b.pass.set(DNNL_ARG_DIFF_DST, output_gradient);
-    b.pass.set(DNNL_ARG_DIFF_SRC, b.gradient.target(target, arguments.workspace));
-    b.pass.run(stream_, arguments.workspace);
-    b.gradient.store(target, arguments.workspace);
-  }
-
   std::string layer_;
-  dnnl::stream stream_;
-  bool has_bias_;
-  KernelMemory memory_;
-  std::optional<Forward> forward_;
-  std::optional<Activation> output_gradient_;
-  std::optional<BackwardData> backward_data_;
-  std::optional<BackwardWeights> backward_weights_;
-  std::optional<WeightGradient> own_backward_weights_;
+  FilterPasses passes_;
+};
+
+// The own loop over weight gradients as a pass.
+class LoopGradient final : public BackwardPass {
+ public:
+  explicit LoopGradient(const WeightGradientProblem& problem) : gradient_(problem) {}
+  std::int64_t workspace_bytes() const override { return gradient_.workspace_bytes(); }
+  void run(const BackwardArguments& arguments) override {
+    gradient_.run(arguments.inputs[0], arguments.output_gradient, arguments.parameter_gradients[0],
+                  arguments.workspace);
+  }
+
+ private:
+  WeightGradient gradient_;
 };
 
 dnnl::prop_kind forward_kind(const KernelSetup& setup) {
@@ -167,8 +70,13 @@ bool wants_input_gradient(const KernelSetup& setup) {
   return !setup.input_gradient_wanted.empty() && setup.input_gradient_wanted[0];
 }
 
-FilterPlan convolution_plan(const KernelSetup& setup) {
-  const ConvolutionOperands operands(setup);
+// What oneDNN is asked for beside the forward pass.
+struct WantedOfOneDnn {
+  bool input_gradient, parameter_gradients;
+};
+
+FilterPlan convolution_plan(const KernelSetup& setup, const ConvolutionOperands& operands,
+                            const WantedOfOneDnn& wanted) {
   FilterPlan plan;
   plan.has_bias = setup.parameters.size() > 1;
   plan.lanes = operands.lanes;
@@ -184,16 +92,12 @@ FilterPlan convolution_plan(const KernelSetup& setup) {
       engine(), forward_kind(setup), kDirect, operands.source, operands.any_weights, bias,
       operands.destination, operands.strides, operands.dilations, operands.before, operands.behind, attr);
   plan.forward = forward;
-  if (wants_input_gradient(setup)) {
+  if (wanted.input_gradient) {
     plan.backward_data = dnnl::convolution_backward_data::primitive_desc(
         engine(), kDirect, operands.source, operands.any_weights, operands.destination, operands.strides,
         operands.dilations, operands.before, operands.behind, forward, attr);
   }
-  if (!setup.parameter_gradients_wanted) return plan;
-  if (const auto problem = operands.own_weight_gradient(setup)) {
-    plan.own_backward_weights.emplace(*problem);
-    return plan;
-  }
+  if (!wanted.parameter_gradients) return plan;
   dnnl::convolution_backward_weights::primitive_desc backward(
       engine(), kDirect, operands.source, operands.any_weights, bias, operands.destination, operands.strides,
       operands.dilations, operands.before, operands.behind, forward, attr);
@@ -207,7 +111,35 @@ FilterPlan convolution_plan(const KernelSetup& setup) {
   return plan;
 }
 
-FilterPlan linear_plan(const KernelSetup& setup) {
+// Every pass that an own way takes, and oneDNN for the others.
+FilterPasses convolution_passes(const KernelSetup& setup) {
+  const ConvolutionOperands operands(setup);
+  const bool input_gradient = wants_input_gradient(setup);
+  FilterPasses passes;
+  if (const auto layer = operands.winograd(setup); layer && setup.parameters.size() == 1) {
+    if (WinogradConvolution::takes(*layer)) passes.forward = winograd_forward(*layer);
+    if (input_gradient && WinogradConvolution::takes(layer->of_input_gradient())) {
+      passes.input_gradient = winograd_input_gradient(*layer);
+    }
+    if (setup.parameter_gradients_wanted && WinogradWeightGradient::takes(*layer)) {
+      passes.parameter_gradients = winograd_weight_gradient(*layer);
+    }
+  }
+  if (setup.parameter_gradients_wanted && !passes.parameter_gradients) {
+    if (const auto problem = operands.own_weight_gradient(setup)) {
+      passes.parameter_gradients = std::make_unique<LoopGradient>(*problem);
+    }
+  }
+  const FilterPlan plan = convolution_plan(setup, operands,
+                                           {input_gradient && !passes.input_gradient,
+                                            setup.parameter_gradients_wanted && !passes.parameter_gradients});
+  if (!passes.forward) passes.forward = onednn_forward(setup, plan);
+  if (plan.backward_data) passes.input_gradient = onednn_input_gradient(setup, plan);
+  if (plan.backward_weights) passes.parameter_gradients = onednn_parameter_gradients(setup, plan);
+  return passes;
+}
+
+FilterPasses linear_passes(const KernelSetup& setup) {
   const std::int64_t samples = setup.inputs[0].rows();
   const Shape& w = setup.parameters[0].shape;
   FilterPlan plan;
@@ -231,19 +163,21 @@ FilterPlan linear_plan(const KernelSetup& setup) {
     plan.backward_weights = dnnl::inner_product_backward_weights::primitive_desc(
         engine(), plan.source, any, bias, plan.destination, forward, attr);
   }
-  return plan;
+  FilterPasses passes;
+  passes.forward = onednn_forward(setup, plan);
+  if (plan.backward_data) passes.input_gradient = onednn_input_gradient(setup, plan);
+  if (plan.backward_weights) passes.parameter_gradients = onednn_parameter_gradients(setup, plan);
+  return passes;
 }
 
 class Convolution final : public FilterKernel {
  public:
-  explicit Convolution(const KernelSetup& setup)
-      : FilterKernel(setup, guarded(setup.node.name, [&] { return convolution_plan(setup); })) {}
+  explicit Convolution(const KernelSetup& setup) : FilterKernel(setup, convolution_passes) {}
 };
 
 class Linear final : public FilterKernel {
  public:
-  explicit Linear(const KernelSetup& setup)
-      : FilterKernel(setup, guarded(setup.node.name, [&] { return linear_plan(setup); })) {}
+  explicit Linear(const KernelSetup& setup) : FilterKernel(setup, linear_passes) {}
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Operands of oneDNN's primitives as the CPU back end holds them: made once, pointed at the tensors of each
-// call. For filters.cpp alone.
+// call.
 #pragma once
 
 #include <algorithm>

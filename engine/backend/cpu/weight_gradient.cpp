@@ -3,12 +3,13 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <cstring>
+
+#include "backend/cpu/vectors.h"
 
 namespace secateur::cpu {
 namespace {
 
-constexpr std::int64_t kLanes = 8;
+constexpr int kLanes = 8;
 constexpr int kMostVectors = 3;  // of taps in a tile
 constexpr int kMostFilters = 4;  // 12 sums, 3 vectors of taps, 1 broadcast: the 16 registers of AVX2
 constexpr std::int64_t kMostSums = 48 << 10;  // floats of a chunk: 192 KiB
@@ -16,13 +17,7 @@ constexpr std::int64_t kAllSums = 1 << 20;    // floats of all chunks
 constexpr std::int64_t kMostChunks = 64;
 constexpr std::int64_t kBlockFloats = 6 << 10;  // of rows that are read again for every tile: 24 KiB
 
-using Vector = float __attribute__((vector_size(sizeof(float) * kLanes)));
-
-Vector load(const float* from) {
-  Vector value;
-  std::memcpy(&value, from, sizeof(value));
-  return value;
-}
+using Vector = Floats<kLanes>;
 
 // Rows of positions that one filter row r pairs: input and dy move on together.
 struct Positions {
@@ -38,14 +33,14 @@ template <int filters, int vectors>
 void add_tile(const Positions& p, float* sums, std::int64_t leading) {
   Vector total[filters][vectors];
   for (int f = 0; f < filters; ++f) {
-    for (int v = 0; v < vectors; ++v) total[f][v] = load(sums + f * leading + v * kLanes);
+    for (int v = 0; v < vectors; ++v) total[f][v] = load<kLanes>(sums + f * leading + v * kLanes);
   }
   for (std::int64_t y = 0; y < p.rows; ++y) {
     const float* x = p.input + y * p.input_row;
     const float* dy = p.gradient + y * p.gradient_row;
     for (std::int64_t column = 0; column < p.columns; ++column) {
       Vector taps[vectors];
-      for (int v = 0; v < vectors; ++v) taps[v] = load(x + v * kLanes);
+      for (int v = 0; v < vectors; ++v) taps[v] = load<kLanes>(x + v * kLanes);
       for (int f = 0; f < filters; ++f) {
         for (int v = 0; v < vectors; ++v) total[f][v] += taps[v] * dy[f];
       }
@@ -54,9 +49,7 @@ void add_tile(const Positions& p, float* sums, std::int64_t leading) {
     }
   }
   for (int f = 0; f < filters; ++f) {
-    for (int v = 0; v < vectors; ++v) {
-      std::memcpy(sums + f * leading + v * kLanes, &total[f][v], sizeof(Vector));
-    }
+    for (int v = 0; v < vectors; ++v) store(sums + f * leading + v * kLanes, total[f][v]);
   }
 }
 
