@@ -1,5 +1,9 @@
 #include "secateur/core/device.h"
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -13,16 +17,30 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kKindNames{"cpu", "cuda", "reference"};
 
+// Large allocations ask for huge pages: kernels write dozens of streams at once, and the processor remembers
+// the addresses of few pages.
 class HeapAllocator final : public Allocator {
  public:
   void* allocate(std::int64_t bytes) override {
     void* memory =
-        ::operator new (static_cast<std::size_t>(bytes), std::align_val_t{Device::kAlignment}, std::nothrow);
+        ::operator new (static_cast<std::size_t>(bytes), std::align_val_t{alignment(bytes)}, std::nothrow);
     require(memory != nullptr, "out of host memory: {} bytes were asked for", bytes);
+#ifdef __linux__
+    // A wish: without huge pages the memory is as good.
+    if (alignment(bytes) == kHugePage)
+      static_cast<void>(madvise(memory, static_cast<std::size_t>(bytes), MADV_HUGEPAGE));
+#endif
     return memory;
   }
-  void release(void* memory, std::int64_t /*bytes*/) noexcept override {
-    ::operator delete (memory, std::align_val_t{Device::kAlignment});
+  void release(void* memory, std::int64_t bytes) noexcept override {
+    ::operator delete (memory, std::align_val_t{alignment(bytes)});
+  }
+
+ private:
+  static constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+  static std::size_t alignment(std::int64_t bytes) {
+    return static_cast<std::size_t>(bytes) >= 4 * kHugePage ? kHugePage : std::size_t{Device::kAlignment};
   }
 };
 
