@@ -1,11 +1,9 @@
 #include "secateur/backend/conv_plan.h"
 
-#include <algorithm>
 #include <array>
-#include <optional>
-#include <set>
 
 #include "backend/cuda/cudnn_descriptor.h"
+#include "backend/cuda/plan_search.h"
 #include "secateur/core/error.h"
 
 namespace secateur {
@@ -111,61 +109,11 @@ OperationGraph operation_graph(const ConvProblem& p, cudnnHandle_t handle) {
   return g;
 }
 
-// What an engine says of its arithmetic.
-std::set<cudnnBackendNumericalNote_t> numerical_notes(const CudnnDescriptor& engine) {
-  std::array<cudnnBackendNumericalNote_t, CUDNN_NUMERICAL_NOTE_TYPE_COUNT> notes{};
-  const std::int64_t count = engine.get_raw(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
-                                            CUDNN_NUMERICAL_NOTE_TYPE_COUNT, notes.data());
-  return {notes.begin(), notes.begin() + std::min<std::int64_t>(count, CUDNN_NUMERICAL_NOTE_TYPE_COUNT)};
-}
-
-// Why an engine may not be used, or nothing.
-std::optional<std::string> forbidden(const ConvProblem& problem,
-                                     const std::set<cudnnBackendNumericalNote_t>& notes) {
-  if (problem.deterministic && notes.contains(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC)) {
-    return "does not repeat bit for bit";
-  }
-  if (notes.contains(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION))
-    return "accumulates in less than fp32";
-  if (problem.precision != Precision::fp32) return std::nullopt;
-  if (notes.contains(CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) return "computes with tensor cores (tf32)";
-  if (notes.contains(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS)) return "converts its inputs down";
-  return std::nullopt;
-}
-
-// "2=13 13=4": knob types and values, as cuDNN numbers them.
-std::string knobs_text(const CudnnDescriptor& config) {
-  std::vector<CudnnDescriptor> choices;
-  std::array<cudnnBackendDescriptor_t, CUDNN_KNOB_TYPE_COUNTS> pointers{};
-  for (cudnnBackendDescriptor_t& pointer : pointers) {
-    choices.emplace_back(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, "knob");
-    pointer = choices.back().get();
-  }
-  const std::int64_t count = config.get_raw(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-                                            CUDNN_KNOB_TYPE_COUNTS, pointers.data());
-  std::string text;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(count) && i < choices.size(); ++i) {
-    cudnnBackendKnobType_t type{};
-    static_cast<void>(choices[i].get_raw(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &type));
-    text += fmt::format("{}{}={}", text.empty() ? "" : " ", static_cast<int>(type),
-                        choices[i].integer(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE));
-  }
-  return text;
-}
-
-CudnnDescriptor described_properties(const std::string& json) {
-  CudnnDescriptor properties(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, "description of a GPU");
-  properties.set_text(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, json);
-  properties.finalize();
-  return properties;
-}
-
 }  // namespace
 
 struct ConvPlan::Descriptors {
   OperationGraph graph;
-  CudnnDescriptor config;
-  CudnnDescriptor plan;
+  EnginePlan engine;
 };
 
 ConvPlan::ConvPlan() = default;
@@ -183,105 +131,37 @@ void ConvPlan::run(cudnnContext* handle, const ConvOperands& operands) const {
   pack.set_raw(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, pointers.data());
   pack.set_raw(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &operands.workspace);
   pack.finalize();
-  const cudnnStatus_t status = cudnnBackendExecute(handle, descriptors_->plan.get(), pack.get());
+  const cudnnStatus_t status = cudnnBackendExecute(handle, descriptors_->engine.plan.get(), pack.get());
   if (status != CUDNN_STATUS_SUCCESS) check_cudnn(status, problem_.to_string());
 }
 
 // Makes plans for one GPU.
 class ConvPlanner {
  public:
-  explicit ConvPlanner(const GpuDescription& gpu) : name_(gpu.name) {
-    require(cudnnGetVersion() >= 91100,
-            "plans for a GPU that is not there need cuDNN 9.11 or newer; this is {}", cudnnGetVersion());
-    properties_ = described_properties(gpu.properties_json);
-  }
-  explicit ConvPlanner(cudnnContext* handle) : name_("the GPU"), handle_(handle) {}
+  explicit ConvPlanner(const GpuDescription& gpu) : search_(gpu) {}
+  explicit ConvPlanner(cudnnContext* handle) : search_(handle) {}
 
   [[nodiscard]] ConvPlan make(const ConvProblem& problem) const {
-    std::vector<std::string> reasons;
-    std::int64_t rank = 0;
-    for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
-      OperationGraph graph = operation_graph(problem, handle_);
-      std::vector<CudnnDescriptor> configs = proposals(problem, graph, mode);
-      for (CudnnDescriptor& config : configs) {
-        ConvPlan plan;
-        plan.problem_ = problem;
-        plan.rank_ = rank++;
-        std::string refusal;
-        if (std::optional<CudnnDescriptor> built = build(plan, config, refusal)) {
-          plan.descriptors_ = std::make_unique<ConvPlan::Descriptors>(
-              ConvPlan::Descriptors{std::move(graph), std::move(config), std::move(*built)});
-          return plan;
-        }
-        reasons.push_back(std::move(refusal));
-      }
-    }
-    constexpr std::size_t kShown = 3;
-    const std::size_t total = reasons.size();
-    if (total > kShown) reasons.resize(kShown);
-    fail("cuDNN {} has no engine on {} for the convolution '{}': {}", cudnnGetVersion(), name_,
-         problem.to_string(),
-         total == 0 ? "it proposes none" : fmt::format("{} proposed; {}", total, fmt::join(reasons, "; ")));
+    OperationGraph graph = operation_graph(problem, search_.handle());
+    EnginePlan engine = search_.find(
+        graph.graph,
+        {.deterministic = problem.deterministic, .plain_fp32 = problem.precision == Precision::fp32},
+        fmt::format("the convolution '{}'", problem.to_string()));
+    ConvPlan plan;
+    plan.problem_ = problem;
+    plan.engine_ = engine.engine;
+    plan.engine_index_ = engine.engine_index;
+    plan.workspace_ = engine.workspace;
+    plan.rank_ = engine.rank;
+    plan.tensor_cores_ = engine.tensor_cores;
+    plan.deterministic_ = engine.deterministic;
+    plan.descriptors_ =
+        std::make_unique<ConvPlan::Descriptors>(ConvPlan::Descriptors{std::move(graph), std::move(engine)});
+    return plan;
   }
 
  private:
-  // Engine configurations in the order of a heuristic; none where cuDNN refuses to propose.
-  [[nodiscard]] std::vector<CudnnDescriptor> proposals(const ConvProblem& problem,
-                                                       const OperationGraph& graph,
-                                                       cudnnBackendHeurMode_t mode) const {
-    CudnnDescriptor heuristic(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, problem.to_string());
-    heuristic.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph.graph);
-    heuristic.set_raw(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
-    if (properties_) heuristic.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, *properties_);
-    if (heuristic.try_finalize() != CUDNN_STATUS_SUCCESS) return {};
-    std::int64_t count =
-        heuristic.get_raw(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, nullptr);
-    std::vector<CudnnDescriptor> configs;
-    std::vector<cudnnBackendDescriptor_t> pointers;
-    for (std::int64_t i = 0; i < count; ++i) {
-      configs.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "engine configuration");
-      pointers.push_back(configs.back().get());
-    }
-    count = heuristic.get_raw(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, count,
-                              static_cast<void*>(pointers.data()));
-    while (static_cast<std::int64_t>(configs.size()) > count) configs.pop_back();
-    return configs;
-  }
-
-  // Fills in the plan and returns its descriptor, or nothing and why the engine cannot be used.
-  [[nodiscard]] std::optional<CudnnDescriptor> build(ConvPlan& plan, const CudnnDescriptor& config,
-                                                     std::string& refusal) const {
-    const CudnnDescriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR, "engine");
-    cudnnBackendDescriptor_t pointer = engine.get();
-    static_cast<void>(
-        config.get_raw(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &pointer));
-    plan.engine_index_ = engine.integer(CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
-    const std::set<cudnnBackendNumericalNote_t> notes = numerical_notes(engine);
-    if (const auto reason = forbidden(plan.problem_, notes)) {
-      refusal = fmt::format("engine {} {}", plan.engine_index_, *reason);
-      return std::nullopt;
-    }
-    plan.tensor_cores_ = notes.contains(CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
-    plan.deterministic_ = !notes.contains(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC);
-    CudnnDescriptor descriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, plan.problem_.to_string());
-    if (handle_ != nullptr) {
-      descriptor.set_raw(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle_);
-    }
-    descriptor.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
-    if (properties_) descriptor.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *properties_);
-    if (const cudnnStatus_t status = descriptor.try_finalize(); status != CUDNN_STATUS_SUCCESS) {
-      refusal = fmt::format("engine {}: {}", plan.engine_index_, cudnn_reason(status));
-      return std::nullopt;
-    }
-    plan.workspace_ = descriptor.integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
-    const std::string knobs = knobs_text(config);
-    plan.engine_ = fmt::format("engine {}{}{}", plan.engine_index_, knobs.empty() ? "" : ", knobs ", knobs);
-    return descriptor;
-  }
-
-  std::string name_;
-  cudnnHandle_t handle_ = nullptr;
-  std::optional<CudnnDescriptor> properties_;
+  PlanSearch search_;
 };
 
 ConvPlanCache::ConvPlanCache(const GpuDescription& gpu) : planner_(std::make_unique<ConvPlanner>(gpu)) {}
