@@ -71,6 +71,32 @@ target_include_directories(secateur_cuda_libraries SYSTEM INTERFACE "${CUDNN_INC
                                                                     ${CUDAToolkit_INCLUDE_DIRS})
 target_link_libraries(secateur_cuda_libraries INTERFACE "${CUDNN_LIBRARY}" CUDA::cublasLt CUDA::cudart_static)
 
+# Optional: without NCCL the gradients of several GPUs go by way of the host.
+set(SECATEUR_WITH_NCCL OFF)
+if(SECATEUR_NCCL)
+  find_path(
+    NCCL_INCLUDE_DIR nccl.h
+    HINTS ENV NCCL_ROOT ENV NCCL_HOME ${NCCL_ROOT} ${CUDAToolkit_INCLUDE_DIRS}
+    PATH_SUFFIXES include)
+  find_library(
+    NCCL_LIBRARY
+    NAMES nccl libnccl.so.2
+    HINTS ENV NCCL_ROOT ENV NCCL_HOME ${NCCL_ROOT} ${CUDAToolkit_LIBRARY_DIR}
+    PATH_SUFFIXES lib64 lib lib/x86_64-linux-gnu)
+  if(NCCL_INCLUDE_DIR AND NCCL_LIBRARY)
+    set(SECATEUR_WITH_NCCL ON)
+    file(STRINGS "${NCCL_INCLUDE_DIR}/nccl.h" nccl_defines REGEX "^#define NCCL_(MAJOR|MINOR|PATCH) ")
+    string(REGEX REPLACE "#define NCCL_[A-Z]+ +" "" nccl_numbers "${nccl_defines}")
+    list(JOIN nccl_numbers "." NCCL_VERSION)
+    target_include_directories(secateur_cuda_libraries SYSTEM INTERFACE "${NCCL_INCLUDE_DIR}")
+    target_link_libraries(secateur_cuda_libraries INTERFACE "${NCCL_LIBRARY}")
+    message(STATUS "NCCL ${NCCL_VERSION}: ${NCCL_LIBRARY}")
+  else()
+    message(STATUS "No NCCL (nccl.h and libnccl, looked for beside CUDA and in NCCL_ROOT): several GPUs train by "
+                   "way of the host's memory")
+  endif()
+endif()
+
 # -Wpedantic and -Wconversion stay off for the host pass: they fire inside the code that nvcc generates.
 set(secateur_cuda_warnings -Xcompiler=-Wall,-Wextra,-Wshadow,-Wno-unused-parameter)
 if(SECATEUR_WERROR)

@@ -24,6 +24,18 @@ add_library(secateur_xxhash INTERFACE)
 target_include_directories(secateur_xxhash SYSTEM INTERFACE "${XXHASH_INCLUDE_DIR}")
 target_link_libraries(secateur_xxhash INTERFACE "${XXHASH_LIBRARY}")
 
+# Optional: without it, several processes are started with RANK, WORLD_SIZE, ... and talk by TCP.
+set(SECATEUR_WITH_MPI OFF)
+if(SECATEUR_MPI)
+  find_package(MPI QUIET COMPONENTS C)
+  if(MPI_C_FOUND)
+    set(SECATEUR_WITH_MPI ON)
+    message(STATUS "MPI ${MPI_C_VERSION}: ${MPIEXEC_EXECUTABLE}")
+  else()
+    message(STATUS "No MPI (libopenmpi-dev): mpirun cannot start this build")
+  endif()
+endif()
+
 if(SECATEUR_TESTS)
   find_package(GTest REQUIRED)
 endif()

@@ -1,6 +1,8 @@
 # What a user may choose at configure time. Presets set these; -D on the command line overrides them.
 
 option(SECATEUR_CUDA "Build the CUDA back end (needs nvcc, cuDNN 9 and cuBLASLt)" OFF)
+option(SECATEUR_MPI "Train in several processes started by mpirun, where MPI is found" ON)
+option(SECATEUR_NCCL "Train on several GPUs by NCCL, where it is found beside CUDA" ON)
 option(SECATEUR_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(SECATEUR_WERROR "Treat warnings as errors" ON)
 option(SECATEUR_NATIVE "Compile for exactly the processor of this machine (-march=native)" OFF)

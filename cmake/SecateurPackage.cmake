@@ -53,6 +53,10 @@ endforeach()
 # pkg-config: for the CPU build, whose libraries a linker line can name.
 if(NOT SECATEUR_CUDA)
   list(JOIN HDF5_C_LIBRARIES " " package_hdf5)
+  set(package_mpi "")
+  if(SECATEUR_WITH_MPI)
+    list(JOIN MPI_C_LIBRARIES " " package_mpi)
+  endif()
   file(
     GENERATE
     OUTPUT "${package_build}/secateur.pc"
@@ -66,7 +70,7 @@ Description: ${PROJECT_DESCRIPTION}
 Version: ${PROJECT_VERSION}
 Requires: fmt
 Cflags: -I\${includedir}
-Libs: -Wl,--exclude-libs,libsecateur_data.a:libsecateur_models.a:libsecateur_engine.a -L\${libdir} -lsecateur_data -lsecateur_models -lsecateur_engine $<TARGET_FILE:DNNL::dnnl> -Wl,-rpath,$<TARGET_FILE_DIR:DNNL::dnnl> ${package_hdf5} ${XXHASH_LIBRARY} -ljpeg -lpng -ltomlplusplus -fopenmp -pthread
+Libs: -Wl,--exclude-libs,libsecateur_data.a:libsecateur_models.a:libsecateur_engine.a -L\${libdir} -lsecateur_data -lsecateur_models -lsecateur_engine $<TARGET_FILE:DNNL::dnnl> -Wl,-rpath,$<TARGET_FILE_DIR:DNNL::dnnl> ${package_hdf5} ${package_mpi} ${XXHASH_LIBRARY} -ljpeg -lpng -ltomlplusplus -fopenmp -pthread
 ")
   # pkg-config finds the prefix by where the file stands (--define-prefix), or takes the one of the configuration.
   install(FILES "${package_build}/secateur.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT engine)

@@ -14,7 +14,7 @@
 namespace secateur::app {
 
 // The trainer's settings for a run.
-[[nodiscard]] TrainerOptions trainer_options(const RunOptions& options, Precision precision);
+[[nodiscard]] TrainerOptions trainer_options(const RunOptions& options, const Session& session);
 // "memory: 1.0 MiB of parameters, 46.8 MiB of activations at batch 64; AMD EPYC", with the peak where the
 // device tells what it has. Throws Error where a step does not fit (Trainer::planned_bytes).
 [[nodiscard]] std::string memory_text(const Model& model, Trainer& trainer);

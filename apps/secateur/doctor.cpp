@@ -14,6 +14,7 @@
 #include "secateur/commands.h"
 #include "secateur/core/device.h"
 #include "secateur/core/version.h"
+#include "secateur/dist/launch.h"
 #include "secateur/process.h"
 #include "secateur/text.h"
 
@@ -67,6 +68,12 @@ std::string gpu() {
                                     : "none visible: everything runs on the CPU back end";
 }
 
+std::string mpi() {
+  const auto version = mpi_version();
+  if (!version) return "not in this build: several processes are started with RANK and WORLD_SIZE";
+  return fmt::format("{}; {}", version->substr(0, version->find(',')), version_line("mpirun"));
+}
+
 }  // namespace
 
 int run_doctor() {
@@ -101,7 +108,10 @@ int run_doctor() {
                                              std::filesystem::is_directory(data) ? "" : " (no such folder)")
                                : "SECATEUR_DATA is not set: --data-dir, or the built-in synthetic set"},
       {"rsvg-convert (optional)", version_line("rsvg-convert")},
-      {"MPI (optional)", version_line("mpirun")},
+      {"MPI (optional)", mpi()},
+      {"NCCL (optional)", build.nccl_version.empty()
+                              ? "not in this build: several GPUs train by way of the host"
+                              : std::string(build.nccl_version)},
   };
   std::size_t widest = 0;
   for (const auto& row : rows) widest = std::max(widest, row[0].size());

@@ -15,6 +15,7 @@
 #include "secateur/joined_report.h"
 #include "secateur/manual.h"
 #include "secateur/option_flags.h"
+#include "secateur/processes.h"
 #include "secateur/progress.h"
 #include "secateur/run_lifecycle.h"
 #include "secateur/usage.h"
@@ -283,10 +284,18 @@ class CommandLine {
 int main(int argc, char** argv) {
   try {
     secateur::app::install_interrupt_handler();
-    secateur::set_log_callback([](std::string_view line) { fmt::print(stderr, "secateur: {}\n", line); });
+    secateur::set_log_callback([](std::string_view line) {
+      fmt::print(stderr, "secateur: {}{}\n", secateur::app::rank_prefix(), line);
+    });
     return secateur::app::CommandLine().run(argc, argv);
+  } catch (const secateur::LostProcessError& error) {
+    fmt::print(stderr,
+               "secateur: {}error: {}\nwhat was done up to the last checkpoint is kept: start all processes "
+               "again with --resume\n",
+               secateur::app::rank_prefix(), error.what());
+    return 1;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "secateur: error: {}\n", error.what());
+    fmt::print(stderr, "secateur: {}error: {}\n", secateur::app::rank_prefix(), error.what());
     return 1;
   }
 }

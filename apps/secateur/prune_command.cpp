@@ -67,7 +67,7 @@ class PruneRun {
         toml_(toml),
         folder_(folder),
         weights_(arguments.weights),
-        session_(options.run),
+        session_(options.run, folder.processes()),
         loaded_(arguments.resume ? load_model(folder.checkpoint(), session_, Averages::keep)
                                  : load_model(arguments.weights, session_)),
         base_(Graph::load(StateReader(loaded_.tree).scope(arguments.resume ? "base_graph" : "model/graph"))),
@@ -79,18 +79,20 @@ class PruneRun {
         teacher_(open_teacher(options.train, session_, arguments.resume ? &loaded_.tree : nullptr,
                               arguments.resume ? nullptr : &loaded_.tree)),
         trainer_(loaded_.model, session_.arena(), session_.stream(), *training_source_,
-                 trainer_options(options, session_.precision())),
+                 trainer_options(options, session_)),
         evaluator_(loaded_.model, session_.arena(), session_.stream(), options.train.eval_batch,
-                   session_.precision()),
-        log_(folder.log()),
-        board_(options.run.tensorboard ? std::make_unique<TensorBoardLog>(folder.path()) : nullptr),
-        progress_(stdout),
+                   session_.precision(), session_.communicator()),
+        sink_(folder.open_log()),
+        log_(*sink_),
+        board_(options.run.tensorboard && folder.writes() ? std::make_unique<TensorBoardLog>(folder.path())
+                                                          : nullptr),
+        progress_(stdout, !folder.writes()),
         nan_guard_(options.train.on_nan, log_, progress_),
         narrator_(progress_, options.prune),
         events_(board_ ? std::vector<EventSink*>{&log_, &narrator_, board_.get()}
                        : std::vector<EventSink*>{&log_, &narrator_}),
         backend_({loaded_.model, session_.arena(), session_.stream(), trainer_, evaluator_, *steering_source_,
-                  *sample_source_, progress_, &base_},
+                  *sample_source_, progress_, &base_, session_.communicator()},
                  options.prune),
         loop_(options.prune, backend_, events_) {
     if (teacher_ != nullptr) trainer_.teach(*teacher_);
@@ -126,6 +128,7 @@ class PruneRun {
     loaded_.model.adopt_averages(session_.stream());
     save(folder_.model());
     measure("after", folder_.model());
+    if (!folder_.writes()) return;
     const RunHistory history = read_run_history(folder_.log());
     progress_.say(before_after_text(history.measured.at("before"), history.measured.at("after")));
     if (result.budget) {
@@ -184,10 +187,13 @@ class PruneRun {
     if (options_.prune.train_epochs > 0 || options_.prune.finetune_epochs > 0) {
       progress_.say(memory_text(loaded_.model, trainer_));
     }
+    if (const std::string text = processes_text(session_, options_.train); !text.empty()) progress_.say(text);
     if (resumed) progress_.say(fmt::format("resuming in round {}", loop_.round()));
   }
 
+  // By the process that writes; the others wait for it at their next exchange.
   void measure(const std::string& which, const std::filesystem::path& file) {
+    if (!folder_.writes()) return;
     const auto test = data_.test_source();
     log_measured(log_, which, measure_network(loaded_.model, session_, *test, file));
   }
@@ -208,6 +214,7 @@ class PruneRun {
   }
 
   void save(const std::filesystem::path& file) {
+    if (!folder_.writes()) return;
     StateTree tree;
     const StateWriter writer(tree);
     RunOptions provenance = options_;
@@ -241,7 +248,8 @@ class PruneRun {
   std::unique_ptr<Teacher> teacher_;  // null unless asked for
   Trainer trainer_;
   Evaluator evaluator_;
-  RunLog log_;
+  std::unique_ptr<EventSink> sink_;
+  EventSink& log_;
   std::unique_ptr<TensorBoardLog> board_;  // null unless asked for
   Progress progress_;
   NanGuard nan_guard_;

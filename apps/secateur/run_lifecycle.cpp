@@ -9,14 +9,15 @@ namespace secateur::app {
 
 RunFolder begin_run(RunOptions& options, OptionFlags& flags, bool resume, const std::string& default_out) {
   if (options.run.out.empty()) options.run.out = default_out;
-  RunFolder folder(options.run.out, resume);
+  RunFolder folder(options.run.out, resume, Processes::join());
   if (!resume) return folder;
   const Recipe stored = folder.stored_recipe();
   flags.apply(stored);
   options.run.out = folder.path().string();
   const Recipe merged = flags.list().to_recipe();
   for (const auto& [key, entry] : merged.entries()) {
-    if (key == "run.out" || !stored.contains(key) || stored.at(key) == entry.value) continue;
+    if (!folder.writes() || key == "run.out" || !stored.contains(key) || stored.at(key) == entry.value)
+      continue;
     fmt::print("{} is {} from here on; the run was started with {}\n", key, to_toml(entry.value),
                to_toml(stored.at(key)));
   }
@@ -27,10 +28,12 @@ int finish_run(const RunFolder& folder, const char* word, const std::function<vo
   try {
     work();
   } catch (const Interrupted&) {
+    if (!folder.writes()) return 130;
     fmt::print("\nstopped; the checkpoint is {}. Go on with: secateur {} --out {} --resume\n",
                folder.checkpoint().string(), word, folder.path().string());
     return 130;
   }
+  if (!folder.writes()) return 0;
   write_run_report(folder);
   fmt::print("model:  {}\nreport: {}\n", folder.model().string(), folder.report().string());
   return 0;

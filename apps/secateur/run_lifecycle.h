@@ -14,6 +14,7 @@ namespace secateur::app {
 // options become those that the run was started with, and flags given now go before them; a difference is
 // printed. `flags` were applied to `options` before. Throws Error like RunFolder, and when the stored recipe
 // cannot be read.
+// Joins the other processes of the job, if there are any.
 [[nodiscard]] RunFolder begin_run(RunOptions& options, OptionFlags& flags, bool resume,
                                   const std::string& default_out);
 

@@ -152,6 +152,7 @@ struct TrainOptions {
   double distill_temperature = 4;
   std::string teacher;  // empty: of prune, the network that it begins with
   bool drop_last = false;
+  bool sync_batch_norm = false;
   std::int64_t checkpoint_every = 1;  // epochs
   bool record = true;                 // a step once, where the device can; then it is replayed
   std::int64_t read_every = 50;       // recorded steps between two looks at the loss
@@ -214,7 +215,7 @@ void describe(DataOptions& o, Visitor& v) {
 template <class Visitor>
 void describe(TrainOptions& o, Visitor& v) {
   v("train.epochs", o.epochs, "Epochs of training", at_least(1));
-  v("train.batch", o.batch, "Images of a training step", at_least(1));
+  v("train.batch", o.batch, "Images of a training step, of all processes together", at_least(1));
   v("train.eval-batch", o.eval_batch, "Images of an evaluation step", at_least(1));
   v("train.learning-rate", o.learning_rate, "Base learning rate", above(0));
   v("train.schedule", o.schedule, "How the learning rate changes", one_of(lr_schedule_names()));
@@ -238,6 +239,8 @@ void describe(TrainOptions& o, Visitor& v) {
     above(0));
   v("train.teacher", o.teacher, "Network that teaches; empty in prune: the one that is pruned, as it was");
   v("train.drop-last", o.drop_last, "Leave out the last, smaller batch of an epoch");
+  v("train.sync-batch-norm", o.sync_batch_norm,
+    "Of several processes: batch norm sees the whole batch, not each process its part");
   v("train.checkpoint-every", o.checkpoint_every, "Epochs between checkpoints", at_least(1));
   v("train.record", o.record,
     "On a GPU, record a step as one CUDA graph and replay it; no: look at each step, to find errors");

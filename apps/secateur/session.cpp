@@ -38,12 +38,18 @@ data::ImageSet limited(const data::ImageSet& set, std::int64_t limit) {
 
 }  // namespace
 
-Session::Session(const RunSettings& settings)
-    : device_(open_device(device_kind_from_name(settings.device))),
+Session::Session(const RunSettings& settings, const Processes* processes)
+    : device_(open_device(device_kind_from_name(settings.device),
+                          {.ordinal = processes != nullptr ? processes->launch().local_rank : 0})),
       stream_(device_->make_stream()),
       arena_(*device_),
       precision_(precision_for(settings)) {
-  if (settings.threads > 0) omp_set_num_threads(static_cast<int>(settings.threads));
+  int threads = static_cast<int>(settings.threads);
+  if (threads == 0 && processes != nullptr) threads = fair_threads(processes->launch());
+  if (threads > 0) omp_set_num_threads(threads);
+  if (processes == nullptr || processes->communicator() == nullptr) return;
+  between_devices_ = open_communicator(*device_, *processes->communicator());
+  communicator_ = between_devices_ != nullptr ? between_devices_.get() : processes->communicator();
 }
 
 std::unique_ptr<BatchSource> RunData::training_source(const RunOptions& options, Stream& stream) const {
@@ -117,7 +123,11 @@ Graph build_graph(const ModelOptions& options, const data::ImageSet& set) {
                                       .head = options.head});
 }
 
-RunFolder::RunFolder(std::filesystem::path folder, bool resume) : folder_(std::move(folder)) {
+RunFolder::RunFolder(std::filesystem::path folder, bool resume, std::shared_ptr<Processes> processes)
+    : folder_(std::move(folder)), processes_(std::move(processes)) {
+  require(processes_ != nullptr || launch_from(process_environment()).way == Launch::Way::alone,
+          "this was started in several processes, which only train and prune work in (without --dry-run)");
+  if (!writes()) return;
   const bool holds_run = std::filesystem::exists(checkpoint());
   require(!resume || holds_run, "--resume: there is no checkpoint '{}'", checkpoint().string());
   require(resume || !holds_run,
@@ -145,8 +155,21 @@ Recipe RunFolder::stored_recipe() const {
   return Recipe::from_text(StateReader(tree).get<std::string>("recipe"), checkpoint().string());
 }
 
+std::unique_ptr<EventSink> RunFolder::open_log() const {
+  if (writes()) return std::make_unique<RunLog>(log());
+  return std::make_unique<EventFanOut>(std::vector<EventSink*>{});
+}
+
 void RunFolder::write_recipe(const std::string& toml) const {
-  write_file_atomically(file("recipe.toml"), std::as_bytes(std::span(toml)));
+  if (writes()) write_file_atomically(file("recipe.toml"), std::as_bytes(std::span(toml)));
+}
+
+std::string processes_text(const Session& session, const TrainOptions& options) {
+  const Communicator* communicator = session.communicator();
+  if (communicator == nullptr) return "";
+  return fmt::format("{} processes by {}, about {} images of each batch for each; batch norm sees {}",
+                     communicator->size(), communicator->description(), options.batch / communicator->size(),
+                     options.sync_batch_norm ? "the whole batch" : "these");
 }
 
 void save_provenance(StateWriter writer, const std::string& kind, const std::string& recipe_toml,

@@ -12,6 +12,7 @@
 #include "secateur/data/split.h"
 #include "secateur/io/recipe.h"
 #include "secateur/io/run_log.h"
+#include "secateur/processes.h"
 #include "secateur/run_options.h"
 #include "secateur/runtime/model.h"
 #include "secateur/runtime/program.h"
@@ -21,19 +22,23 @@ namespace secateur::app {
 
 class Session {
  public:
-  // Opens the device and sets the number of threads. Throws Error when this build or machine has no such
-  // device.
-  explicit Session(const RunSettings& settings);
+  // Opens the device and sets the number of threads; of several processes on a machine each takes the GPU of
+  // its local rank. Throws Error when this build or machine has no such device.
+  explicit Session(const RunSettings& settings, const Processes* processes = nullptr);
   [[nodiscard]] Device& device() { return *device_; }
   [[nodiscard]] Stream& stream() { return *stream_; }
   [[nodiscard]] Arena& arena() { return arena_; }
   [[nodiscard]] Precision precision() const { return precision_; }
+  // Between the devices of all processes; null where there is one.
+  [[nodiscard]] Communicator* communicator() const { return communicator_; }
 
  private:
   std::unique_ptr<Device> device_;
   std::unique_ptr<Stream> stream_;
   Arena arena_;
   Precision precision_;
+  std::unique_ptr<Communicator> between_devices_;  // null where the processes' own serves
+  Communicator* communicator_ = nullptr;
 };
 
 // The data of a run in its three parts. The test part is read once, for the report.
@@ -69,8 +74,8 @@ struct RunData {
 class RunFolder {
  public:
   // Makes the folder. Throws Error when it holds a run already and `resume` is false, or none and `resume` is
-  // true.
-  RunFolder(std::filesystem::path folder, bool resume);
+  // true. Of several processes (null: this one alone) the first does so, and it alone writes into the folder.
+  RunFolder(std::filesystem::path folder, bool resume, std::shared_ptr<Processes> processes = nullptr);
   [[nodiscard]] std::filesystem::path file(const std::string& name) const { return folder_ / name; }
   [[nodiscard]] std::filesystem::path checkpoint() const { return file("last.h5"); }
   [[nodiscard]] std::filesystem::path model() const { return file("model.h5"); }
@@ -81,11 +86,21 @@ class RunFolder {
   [[nodiscard]] Recipe stored_recipe() const;
   void write_recipe(const std::string& toml) const;
 
+  [[nodiscard]] const Processes* processes() const { return processes_.get(); }
+  // Whether this process writes and speaks.
+  [[nodiscard]] bool writes() const { return processes_ == nullptr || processes_->first(); }
+  // The run's log; of a process that does not write, one that drops what it is given.
+  [[nodiscard]] std::unique_ptr<EventSink> open_log() const;
+
  private:
   void remove_leftovers() const;
 
   std::filesystem::path folder_;
+  std::shared_ptr<Processes> processes_;
 };
+
+// "2 processes by MPI, 64 images of each batch for each; ..."; "" for one process.
+[[nodiscard]] std::string processes_text(const Session& session, const TrainOptions& options);
 
 // The facts that every checkpoint carries: kind of run, versions, commit, threads, recipe.
 void save_provenance(StateWriter writer, const std::string& kind, const std::string& recipe_toml,

@@ -19,11 +19,11 @@
 
 namespace secateur::app {
 
-TrainerOptions trainer_options(const RunOptions& options, Precision precision) {
+TrainerOptions trainer_options(const RunOptions& options, const Session& session) {
   const TrainOptions& t = options.train;
   TrainerOptions result;
   result.batch = t.batch;
-  result.precision = precision;
+  result.precision = session.precision();
   result.sgd = {t.momentum, t.weight_decay, t.nesterov, t.decay_norm_and_bias};
   result.label_smoothing = t.label_smoothing;
   result.average_decay = t.ema;
@@ -33,6 +33,8 @@ TrainerOptions trainer_options(const RunOptions& options, Precision precision) {
   result.seed = options.run.seed;
   result.record = t.record;
   result.read_every = t.read_every;
+  result.communicator = session.communicator();
+  result.sync_batch_norm = t.sync_batch_norm;
   return result;
 }
 
@@ -55,21 +57,22 @@ class TrainRun {
       : options_(options),
         toml_(toml),
         folder_(folder),
-        session_(options.run),
+        session_(options.run, folder.processes()),
         stored_(resume ? std::optional(read_checkpoint(folder.checkpoint())) : std::nullopt),
         data_(open_data(options, stored_split())),
         source_(data_.training_source(options, session_.stream())),
         model_(stored_ ? Model::load(reader().scope("model"), session_.device(), session_.stream())
                        : Model(build_graph(options.model, data_.training), session_.device())),
         teacher_(open_teacher(options.train, session_, stored_ ? &*stored_ : nullptr, nullptr)),
-        trainer_(model_, session_.arena(), session_.stream(), *source_,
-                 trainer_options(options, session_.precision())),
+        trainer_(model_, session_.arena(), session_.stream(), *source_, trainer_options(options, session_)),
         evaluator_(model_, session_.arena(), session_.stream(), options.train.eval_batch,
-                   session_.precision()),
-        log_(folder.log()),
-        board_(options.run.tensorboard ? std::make_unique<TensorBoardLog>(folder.path()) : nullptr),
-        events_(board_ ? std::vector<EventSink*>{&log_, board_.get()} : std::vector<EventSink*>{&log_}),
-        progress_(stdout),
+                   session_.precision(), session_.communicator()),
+        log_(folder.open_log()),
+        board_(options.run.tensorboard && folder.writes() ? std::make_unique<TensorBoardLog>(folder.path())
+                                                          : nullptr),
+        events_(board_ ? std::vector<EventSink*>{log_.get(), board_.get()}
+                       : std::vector<EventSink*>{log_.get()}),
+        progress_(stdout, !folder.writes()),
         nan_guard_(options.train.on_nan, events_, progress_) {
     if (teacher_ != nullptr) trainer_.teach(*teacher_);
     if (stored_) {
@@ -147,6 +150,7 @@ class TrainRun {
                     scaled(static_cast<double>(cost.macs)), grouped(data_.training.size()),
                     grouped(data_.validation ? data_.validation->size() : 0), grouped(data_.test.size())));
     progress_.say(memory_text(model_, trainer_));
+    if (const std::string text = processes_text(session_, options_.train); !text.empty()) progress_.say(text);
     if (stored_) progress_.say(fmt::format("resuming after epoch {}", trainer_.epoch()));
   }
 
@@ -175,6 +179,7 @@ class TrainRun {
   }
 
   void save(const std::filesystem::path& file) {
+    if (!folder_.writes()) return;
     StateTree tree;
     const StateWriter writer(tree);
     save_provenance(writer, "train", toml_, options_);
@@ -200,7 +205,7 @@ class TrainRun {
   std::unique_ptr<Teacher> teacher_;  // null unless asked for
   Trainer trainer_;
   Evaluator evaluator_;
-  RunLog log_;
+  std::unique_ptr<EventSink> log_;
   std::unique_ptr<TensorBoardLog> board_;  // null unless asked for
   EventFanOut events_;
   Progress progress_;

@@ -25,12 +25,13 @@ NEEDED_FOR_TESTS=(
   "clang-tidy|clang-tidy|static analysis"
   "cppcheck|cppcheck|static analysis that looks for other mistakes"
   "doxygen|doxygen|makes the reference of the public headers"
+  "libopenmpi-dev|mpicc mpi.h x86_64-linux-gnu/mpi/mpi.h|MPI: training in several processes (left out where it is missing)"
+  "openmpi-bin|mpirun|starts several processes (tests of MPI say SKIPPED without it)"
 )
 # Named by setup, installed with --all. Nothing fails without them.
 OPTIONAL=(
   "mold|mold|links several times faster"
   "git|git|the commit in version and checkpoints"
-  "libopenmpi-dev|mpi.h x86_64-linux-gnu/mpi/mpi.h|MPI: training in several processes"
   "librsvg2-bin|rsvg-convert|figures of the experiments as PNG beside SVG"
 )
 

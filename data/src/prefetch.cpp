@@ -156,8 +156,9 @@ void PrefetchingLoader::set_image_size(std::int64_t side) {
 
 void PrefetchingLoader::begin_epoch(std::int64_t epoch) {
   epoch_ = epoch;
+  previous_.reset();
   if (batch_size_ == 0) return;
-  const Request request{epoch_, 0, batch_size_};
+  const Request request{epoch_, epoch_first_, batch_size_};
   if (!worker_->expects(request)) worker_->start(request);
 }
 
@@ -168,9 +169,14 @@ void PrefetchingLoader::fill(std::int64_t first, std::int64_t count, Stream& str
   const Request request{epoch_, first, count};
   if (worker_->expects(request)) ++hits_;
   PixelBatch& batch = worker_->take(request, stream.device());
-  if (first == 0) batch_size_ = count;
-
-  const std::int64_t next = first + count;
+  if (!previous_) {
+    epoch_first_ = first;
+    batch_size_ = count;
+  }
+  // Of several processes each takes its part of every batch: the next one lies as far ahead as this one did.
+  if (previous_ && first > *previous_) step_ = first - *previous_;
+  previous_ = first;
+  const std::int64_t next = first + (step_ > 0 ? step_ : count);
   if (next < size_) worker_->start({epoch_, next, std::min(count, size_ - next)});
 
   batch.write(stream, normalization_, images, labels);

@@ -5,6 +5,7 @@
 
 #include "secateur/backend/kernel.h"
 #include "secateur/core/error.h"
+#include "secateur/dist/communicator.h"
 
 namespace secateur {
 namespace {
@@ -48,6 +49,11 @@ std::unique_ptr<Device> open_device(DeviceKind kind, const DeviceOptions& option
   if (kind != DeviceKind::cuda) return make_host_device(kind, options.allocator);
   if (const auto reason = why_no_device(kind, options.ordinal)) fail("device {}: {}", name_of(kind), *reason);
   return find(kind)->open(options);
+}
+
+std::unique_ptr<Communicator> open_communicator(Device& device, Communicator& hosts) {
+  const DeviceEntry* entry = find(device.kind());
+  return entry == nullptr || !entry->communicate ? nullptr : entry->communicate(device, hosts);
 }
 
 }  // namespace secateur

@@ -15,6 +15,7 @@ const BuildInfo& build_info() {
       .cuda = SECATEUR_CUDA_ENABLED != 0,
       .cuda_version = SECATEUR_CUDA_VERSION,
       .cudnn_version = SECATEUR_CUDNN_VERSION,
+      .nccl_version = SECATEUR_NCCL_VERSION,
       .cuda_architectures = SECATEUR_CUDA_ARCHITECTURES,
   };
   return kInfo;

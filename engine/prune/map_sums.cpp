@@ -203,6 +203,16 @@ void MapSums::add_taylor(const TapView& view, const Tensor& maps, const Tensor& 
   }
 }
 
+void MapSums::share(Communicator& communicator) {
+  communicator.sum(stream_, DType::f64, sums_.data(), 2 * slot_count_);
+  for (Slots& slots : slots_) {
+    for (std::vector<double>* sums :
+         {&slots.pairwise, &slots.taylor, &slots.zeros, &slots.means, &slots.ranks, &slots.entropies}) {
+      communicator.sum(*sums);
+    }
+  }
+}
+
 void MapSums::finish(std::int64_t images, std::vector<SpaceStatistics>& spaces) {
   std::vector<double> sums(static_cast<std::size_t>(2 * slot_count_));
   stream_.copy_to_host(sums.data(), sums_.data(), sums_.bytes());

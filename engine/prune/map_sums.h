@@ -7,6 +7,7 @@
 
 #include "secateur/backend/primitives.h"
 #include "secateur/core/slab.h"
+#include "secateur/dist/communicator.h"
 #include "secateur/prune/scorer.h"
 #include "secateur/prune/taps.h"
 
@@ -27,6 +28,8 @@ class MapSums {
 
   // Adds what `program`, which has just run on `images` images, shows at its taps.
   void add(Program& program, std::int64_t images);
+  // The sums become those of all processes, each of which added images of its own.
+  void share(Communicator& communicator);
   // Writes the means over `images` images into the statistics.
   void finish(std::int64_t images, std::vector<SpaceStatistics>& spaces);
 

@@ -1,6 +1,7 @@
 #include "secateur/prune/model_backend.h"
 
 #include "secateur/core/error.h"
+#include "secateur/dist/communicator.h"
 #include "secateur/prune/filter_sketch.h"
 #include "secateur/prune/scope.h"
 #include "secateur/prune/selection.h"
@@ -22,7 +23,8 @@ ModelPruningBackend::ModelPruningBackend(PruningParts parts, const PruneOptions&
                             .batch = options.sample_batch,
                             .precision = parts.trainer.options().precision,
                             .taps = options.taps,
-                            .redundancy = options.redundancy}),
+                            .redundancy = options.redundancy,
+                            .communicator = parts.communicator}),
       criterion_(make_criterion(options.criterion,
                                 {.reduction = options.producer_reduction, .quirks = options.quirks})),
       hook_(make_train_hook(options)),
@@ -94,7 +96,20 @@ void ModelPruningBackend::record_norms() {
 
 Evaluation ModelPruningBackend::evaluate() { return parts_.evaluator.run(parts_.steering); }
 
+// Ranks that plan differently would train different networks from here on.
+void ModelPruningBackend::compare(const PruningPlan& plan) {
+  if (parts_.communicator == nullptr) return;
+  Fingerprint fingerprint;
+  for (const KeepChannels& edit : plan.edits) {
+    fingerprint.add(edit.space);
+    fingerprint.add(edit.width);
+    fingerprint.add(std::as_bytes(std::span(edit.kept)));
+  }
+  parts_.communicator->require_equal(fingerprint.value(), "the pruning plan");
+}
+
 void ModelPruningBackend::apply(const PruningPlan& plan) {
+  compare(plan);
   if (plan.empty()) return;
   parts_.arena.clear();  // what it holds is worthless afterwards, and the removal needs memory
   if (criterion_->edit() == WeightEdit::sketch) sketch_weights(parts_.model, plan, parts_.stream);
@@ -106,7 +121,10 @@ void ModelPruningBackend::apply(const PruningPlan& plan) {
   norms_.clear();
 }
 
-void ModelPruningBackend::zero(const PruningPlan& plan) { zero_filters(parts_.model, plan, parts_.stream); }
+void ModelPruningBackend::zero(const PruningPlan& plan) {
+  compare(plan);
+  zero_filters(parts_.model, plan, parts_.stream);
+}
 
 void ModelPruningBackend::reinitialize() { parts_.model.initialize(options_.seed, parts_.stream); }
 

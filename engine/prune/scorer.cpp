@@ -179,8 +179,10 @@ void Scorer::measure_maps(const ChannelSpaces& spaces, CriterionNeeds needs, boo
   sample.begin_epoch(round);
   std::unique_ptr<Program> program = program_of(batch);
   planned_bytes_ = program->planned_bytes();
-  for (std::int64_t first = 0; first < images; first += batch) {
-    const std::int64_t count = std::min(batch, images - first);
+  const Share share = share_of(images, options_.communicator);
+  for (std::int64_t done = 0; done < share.count; done += batch) {
+    const std::int64_t first = share.first + done;
+    const std::int64_t count = std::min(batch, share.count - done);
     if (count < program->batch()) program = program_of(count);
     const StepState state{.samples = count};
     sample.fill(first, count, stream_, program->images(), program->labels());
@@ -188,6 +190,10 @@ void Scorer::measure_maps(const ChannelSpaces& spaces, CriterionNeeds needs, boo
     if (backward) program->backward(state);
     sums.add(*program, count);
     weight_sums.add(count);
+  }
+  if (options_.communicator != nullptr) {
+    sums.share(*options_.communicator);
+    weight_sums.share(*options_.communicator);
   }
   sums.finish(images, statistics);
   weight_sums.finish(images, statistics);

@@ -56,6 +56,13 @@ void WeightGradientSums::add(std::int64_t images) {
   }
 }
 
+void WeightGradientSums::share(Communicator& communicator) {
+  for (Sums& sums : sums_) {
+    communicator.sum(sums.gradients);
+    communicator.sum(sums.squares);
+  }
+}
+
 const WeightGradientSums::Sums& WeightGradientSums::sums_of(NodeId node) const {
   const auto found = std::ranges::find_if(sums_, [&](const Sums& sums) {
     return model_.parameters()[static_cast<std::size_t>(sums.parameter)].node == node;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "secateur/core/device.h"
+#include "secateur/dist/communicator.h"
 #include "secateur/graph/channel_space.h"
 #include "secateur/prune/criterion.h"
 #include "secateur/prune/statistics.h"
@@ -23,6 +24,8 @@ class WeightGradientSums {
   // After a backward pass over `images` images whose loss is their mean. Squares are those of one image's
   // gradient: with CriterionNeeds::weight_fisher every pass is over one.
   void add(std::int64_t images);
+  // The sums become those of all processes, each of which added images of its own.
+  void share(Communicator& communicator);
   // Writes the means over `images` images into the statistics of the producers.
   void finish(std::int64_t images, std::vector<SpaceStatistics>& statistics) const;
 

@@ -210,7 +210,8 @@ class Compiler {
                             .output = described(values_[at(id)]),
                             .parameters = parameters,
                             .input_gradient_wanted = {flags.get(), node.inputs.size()},
-                            .parameter_gradients_wanted = backward_ && !parameters.empty()};
+                            .parameter_gradients_wanted = backward_ && !parameters.empty(),
+                            .batch_shared_by = options_.batch_shared_by};
     result_.kernels[at(id)] = make_kernel(setup);
   }
 
@@ -350,6 +351,8 @@ CompiledProgram compile(const Model& model, Stream& stream, const ProgramOptions
           "frozen parameters are for inference; the other modes change or score them");
   require(!options.averaged || (options.mode == ProgramMode::infer && model.averaged()),
           "a program of averaged weights is for inference, by a model that keeps them");
+  require(options.batch_shared_by == nullptr || options.mode == ProgramMode::train,
+          "processes share the batches of training; the other modes use running statistics");
   ProgramOptions chosen = options;
   const DeviceKind device = stream.device().kind();
   if (chosen.channel_padding == 0 && device == DeviceKind::cuda) {

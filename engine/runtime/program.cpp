@@ -39,6 +39,7 @@ struct Program::Impl {
   std::int64_t model_generation;
   std::int64_t arena_generation = -1;
   std::vector<BoundStep> forward, backward;
+  std::vector<std::int64_t> finished;  // elements of the gradients that are final after each backward step
 
   Impl(Model& m, Arena& a, Stream& s, ProgramOptions o)
       : model(m),
@@ -47,7 +48,28 @@ struct Program::Impl {
         options(std::move(o)),
         code(compile(m, s, options)),
         memory(plan_memory(code.buffers, Device::kAlignment)),
-        model_generation(m.generation()) {}
+        model_generation(m.generation()),
+        finished(finished_gradients()) {}
+
+  // Gradients lie in the order in which the backward pass makes them, but for a few neighbours: after each
+  // step, where the first one begins that is not there yet.
+  [[nodiscard]] std::vector<std::int64_t> finished_gradients() const {
+    std::vector<std::pair<std::int64_t, std::size_t>> made_by;  // offset and step of every trained parameter
+    for (std::size_t s = 0; s < code.backward.size(); ++s) {
+      if (code.backward[s].node < 0) continue;
+      for (const std::int64_t p : code.parameters[static_cast<std::size_t>(code.backward[s].node)]) {
+        const Parameter& parameter = model.parameters()[static_cast<std::size_t>(p)];
+        if (is_trained(parameter.spec.kind)) made_by.emplace_back(parameter.offset, s);
+      }
+    }
+    std::ranges::sort(made_by);
+    std::vector<std::int64_t> result(code.backward.size(), model.layout().trained_elements);
+    for (std::size_t s = 0; s + 1 < result.size(); ++s) {
+      const auto open = std::ranges::find_if(made_by, [s](const auto& entry) { return entry.second > s; });
+      if (open != made_by.end()) result[s] = open->first;
+    }
+    return result;
+  }
 
   [[nodiscard]] void* place(BufferId buffer) const {
     if (buffer == kNoBuffer) return nullptr;
@@ -120,9 +142,11 @@ struct Program::Impl {
   // The loss that is differentiated is the mean over the valid samples, times the loss scale: the host's, or
   // one that the loss's kernel finds on the device.
   void fill_loss_gradient(const StepState& state) const {
-    const auto samples = static_cast<double>(state.samples > 0 ? state.samples : options.batch);
+    std::int64_t count = state.batch_samples > 0 ? state.batch_samples : state.samples;
+    if (count == 0) count = options.batch;
     const double scale = state.on_device != nullptr ? 1 : state.loss_scale;
-    primitives_of(stream.device().kind()).fill(stream, tensor(code.loss_gradient), scale / samples);
+    primitives_of(stream.device().kind())
+        .fill(stream, tensor(code.loss_gradient), scale / static_cast<double>(count));
   }
 };
 
@@ -158,13 +182,20 @@ void Program::forward(const StepState& state) {
   for (BoundStep& step : impl_->forward) impl_->run(step, state);
 }
 
-void Program::backward(const StepState& state) {
+void Program::backward(const StepState& state, GradientListener* listener) {
   require(!impl_->code.backward.empty(),
           "this program has no backward pass: compile it to train or to score gradients");
   impl_->bind();
   impl_->stream.make_current();
   impl_->fill_loss_gradient(state);
-  for (BoundStep& step : impl_->backward) impl_->run(step, state);
+  std::int64_t told = 0;
+  for (std::size_t s = 0; s < impl_->backward.size(); ++s) {
+    impl_->run(impl_->backward[s], state);
+    const std::int64_t finished = impl_->finished[s];
+    if (listener == nullptr || finished == told) continue;
+    listener->on_gradients(told, finished - told);
+    told = finished;
+  }
 }
 
 Tensor Program::logits() {

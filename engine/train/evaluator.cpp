@@ -1,10 +1,12 @@
 #include "secateur/train/evaluator.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <vector>
 
 #include "secateur/core/host_values.h"
+#include "secateur/dist/communicator.h"
 
 namespace secateur {
 namespace {
@@ -50,8 +52,14 @@ BatchMetrics MetricsReader::read(Program& program, Stream& stream, std::int64_t 
   return metrics;
 }
 
-Evaluator::Evaluator(Model& model, Arena& arena, Stream& stream, std::int64_t batch, Precision precision)
-    : model_(model), arena_(arena), stream_(stream), batch_(batch), precision_(precision) {}
+Evaluator::Evaluator(Model& model, Arena& arena, Stream& stream, std::int64_t batch, Precision precision,
+                     Communicator* communicator)
+    : model_(model),
+      arena_(arena),
+      stream_(stream),
+      batch_(batch),
+      precision_(precision),
+      communicator_(communicator) {}
 
 Evaluation Evaluator::run(BatchSource& source) {
   if (program_ == nullptr || generation_ != model_.generation()) {
@@ -69,27 +77,29 @@ Evaluation Evaluator::run(BatchSource& source) {
   result.samples = source.size();
   require(result.samples > 0, "an evaluation needs at least one sample");
   source.begin_epoch(0);
-  std::int64_t top1 = 0;
-  std::int64_t top5 = 0;
+  const Share share = share_of(result.samples, communicator_);
+  std::array<double, 3> sums{};  // of the losses, of the first guesses and of the five first that were right
   const Tensor images = program_->images();
   const Tensor labels = program_->labels();
   // The last batch may be smaller: what earlier ones left in the other rows is computed and not read. Before
   // the first batch these rows are whatever the arena held, so they are cleared once.
   stream_.zero(images.data, images.stored_bytes());
   stream_.zero(labels.data, labels.stored_bytes());
-  for (std::int64_t first = 0; first < result.samples; first += program_->batch()) {
-    const std::int64_t count = std::min(program_->batch(), result.samples - first);
+  for (std::int64_t done = 0; done < share.count; done += program_->batch()) {
+    const std::int64_t first = share.first + done;
+    const std::int64_t count = std::min(program_->batch(), share.count - done);
     source.fill(first, count, stream_, images, labels);
     program_->forward({});
     const BatchMetrics metrics = metrics_.read(*program_, stream_, count);
-    result.loss += metrics.loss_sum;
-    top1 += metrics.top1;
-    top5 += metrics.top5;
+    sums[0] += metrics.loss_sum;
+    sums[1] += static_cast<double>(metrics.top1);
+    sums[2] += static_cast<double>(metrics.top5);
   }
+  if (communicator_ != nullptr) communicator_->sum(sums);
   const auto samples = static_cast<double>(result.samples);
-  result.loss /= samples;
-  result.top1 = static_cast<double>(top1) / samples;
-  result.top5 = static_cast<double>(top5) / samples;
+  result.loss = sums[0] / samples;
+  result.top1 = sums[1] / samples;
+  result.top5 = sums[2] / samples;
   return result;
 }
 

@@ -55,7 +55,8 @@ NonFinitePlace find_non_finite(Model& model, Arena& arena, Stream& stream, Batch
   options.taps.resize(static_cast<std::size_t>(graph.size()));
   std::iota(options.taps.begin(), options.taps.end(), 0);
   options.fuse = false;
-  options.distillation = {};  // a teacher's part of the loss changes no layer's output
+  options.distillation = {};          // a teacher's part of the loss changes no layer's output
+  options.batch_shared_by = nullptr;  // other processes may have found theirs already
   Program program(model, arena, stream, std::move(options));
   source.fill(first, count, stream, program.images(), program.labels());
   if (count_non_finite(program.images(), stream) > 0) return {"", "the images themselves are not finite"};

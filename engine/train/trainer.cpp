@@ -34,10 +34,11 @@ class PartClock {
   Clock::time_point last_;
 };
 
-// Averages follow a schedule of their own, and a teacher runs a program of its own: their steps are not
-// recorded.
+// Averages follow a schedule of their own, a teacher runs a program of its own, and processes wait for each
+// other: their steps are not recorded.
 bool may_be_recorded(const TrainerOptions& options) {
-  return options.record && options.average_decay == 0 && options.distillation.weight == 0;
+  return options.record && options.average_decay == 0 && options.distillation.weight == 0 &&
+         options.communicator == nullptr;
 }
 
 }  // namespace
@@ -51,6 +52,8 @@ Trainer::Trainer(Model& model, Arena& arena, Stream& stream, BatchSource& source
       sgd_(model, options.sgd),
       average_(model, options.average_decay, stream),
       loss_scale_(options.precision),
+      parallel_(model, stream, options.communicator),
+      batch_(std::min(options.batch, source.size())),
       recorded_(may_be_recorded(options) ? RecordedSteps::make(arena, stream, source, sgd_, options.seed)
                                          : nullptr) {
   require(options.batch >= 1, "a batch has at least one sample, got {}", options.batch);
@@ -65,33 +68,42 @@ Trainer::Trainer(Model& model, Arena& arena, Stream& stream, BatchSource& source
           "with drop_last nothing is left to train on: {} samples, batch {}", source.size(), options.batch);
   require(options.read_every >= 1, "loss and counts are read back after at least one step, got {}",
           options.read_every);
+  const std::int64_t processes = options.communicator != nullptr ? options.communicator->size() : 1;
+  require(options.batch >= processes, "a batch of {} cannot be shared by {} processes", options.batch,
+          processes);
+  require(
+      options.average_decay == 0 || processes == 1 || options.sync_batch_norm,
+      "averages are kept by several processes with synchronised batch norm alone: without it each process "
+      "has running statistics of its own, until an epoch ends");
 }
 
 Trainer::~Trainer() = default;
 
-std::unique_ptr<Program> Trainer::program_of(std::int64_t samples, std::int64_t image_size) {
-  return std::make_unique<Program>(model_, arena_, stream_,
-                                   ProgramOptions{.batch = samples,
-                                                  .mode = ProgramMode::train,
-                                                  .precision = options_.precision,
-                                                  .with_loss = true,
-                                                  .image_size = image_size == full_size() ? 0 : image_size,
-                                                  .label_smoothing = options_.label_smoothing,
-                                                  .distillation = options_.distillation});
+std::unique_ptr<Program> Trainer::program_of(const BatchPart& part, std::int64_t image_size) {
+  const bool joined = part.shared && options_.sync_batch_norm;
+  return std::make_unique<Program>(
+      model_, arena_, stream_,
+      ProgramOptions{.batch = part.count,
+                     .mode = ProgramMode::train,
+                     .precision = options_.precision,
+                     .with_loss = true,
+                     .image_size = image_size == full_size() ? 0 : image_size,
+                     .label_smoothing = options_.label_smoothing,
+                     .distillation = options_.distillation,
+                     .batch_shared_by = joined ? options_.communicator : nullptr});
 }
 
 void Trainer::compile() {
   const std::int64_t image_size = image_size_at(options_.resizing, full_size(), epoch_);
   if (program_ != nullptr && generation_ == model_.generation() && image_size_ == image_size) return;
-  const std::int64_t batch = std::min(options_.batch, source_.size());
   if (recorded_ != nullptr) recorded_->forget();
   program_.reset();
   tail_program_.reset();
-  program_ = program_of(batch, image_size);
-  const std::int64_t tail = source_.size() % batch;
-  if (tail > 0 && !options_.drop_last) tail_program_ = program_of(tail, image_size);
+  program_ = program_of(parallel_.part_of(0, batch_), image_size);
+  const std::int64_t tail = source_.size() % batch_;
+  if (tail > 0 && !options_.drop_last) tail_program_ = program_of(parallel_.part_of(0, tail), image_size);
   // Refused here, and not by an allocation in the first step.
-  require_step_fits(model_, arena_, stream_, {.batch = batch, .precision = options_.precision},
+  require_step_fits(model_, arena_, stream_, {.batch = program_->batch(), .precision = options_.precision},
                     program_->planned_bytes());
   generation_ = model_.generation();
   image_size_ = image_size;
@@ -104,7 +116,7 @@ void Trainer::compile() {
 std::int64_t Trainer::planned_bytes() {
   compile();
   if (image_size_ == full_size()) return program_->planned_bytes();
-  const std::int64_t planned = program_of(program_->batch(), full_size())->planned_bytes();
+  const std::int64_t planned = program_of(parallel_.part_of(0, batch_), full_size())->planned_bytes();
   require_step_fits(model_, arena_, stream_, {.batch = program_->batch(), .precision = options_.precision},
                     planned);
   return planned;
@@ -121,17 +133,23 @@ const Program& Trainer::program() {
 }
 
 BatchMetrics Trainer::train_step(Program& program, std::int64_t first, std::int64_t count, double rate) {
-  const StepState state{
-      .seed = options_.seed, .step = step_, .samples = count, .loss_scale = loss_scale_.value()};
+  const BatchPart part = parallel_.part_of(first, count);
+  const StepState state{.seed = options_.seed,
+                        .step = step_,
+                        .samples = part.count,
+                        .batch_samples = part.divisor,
+                        .first_sample = part.first_in_batch,
+                        .loss_scale = loss_scale_.value()};
   PartClock clock(timed_, stream_);
-  source_.fill(first, count, stream_, program.images(), program.labels());
+  source_.fill(part.first, part.count, stream_, program.images(), program.labels());
   clock.add_to(times_.input);
   if (options_.distillation.weight > 0) teacher_->answer(program);
   program.forward(state);
-  const BatchMetrics metrics = metrics_.read(program, stream_, count);
-  if (!metrics.finite) fail_non_finite(program, first, count, rate, state);
+  const BatchMetrics metrics = parallel_.total(metrics_.read(program, stream_, part.count), part);
+  if (!metrics.finite) fail_non_finite(program, part.first, part.count, rate, state);
   clock.add_to(times_.forward);
-  program.backward(state);
+  program.backward(state, parallel_.listener());
+  parallel_.finish_gradients();
   const bool finite = !loss_scale_.active() || gradients_finite();
   clock.add_to(times_.backward);
   if (finite) {
@@ -147,8 +165,8 @@ BatchMetrics Trainer::train_step(Program& program, std::int64_t first, std::int6
 
 void Trainer::fail_non_finite(const Program& program, std::int64_t first, std::int64_t count, double rate,
                               const StepState& state) {
-  const NonFinitePlace place =
-      find_non_finite(model_, arena_, stream_, source_, first, count, program.options(), state);
+  const NonFinitePlace place = parallel_.first_place(
+      find_non_finite(model_, arena_, stream_, source_, first, count, program.options(), state));
   throw NonFiniteError(
       fmt::format("the loss is not finite at step {} (epoch {}, learning rate {}): {}; a smaller rate or a "
                   "warm-up usually helps",
@@ -187,9 +205,9 @@ EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, T
     return before.seconds + std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
   if (options_.resizing.from > 0) source_.set_image_size(image_size_);
+  parallel_.begin_epoch();
   source_.begin_epoch(epoch_);
-  const std::int64_t batch = program_->batch();
-  const std::int64_t steps = source_.size() / batch + (tail_program_ != nullptr ? 1 : 0);
+  const std::int64_t steps = source_.size() / batch_ + (tail_program_ != nullptr ? 1 : 0);
 
   std::vector<double> rates;
   for (std::int64_t step = 0; step < steps; ++step) {
@@ -206,10 +224,10 @@ EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, T
   EpochSums sums = before.sums;
   if (before.steps > 0) report.learning_rate = rates.at(static_cast<std::size_t>(before.steps - 1));
   for (std::int64_t step = before.steps; step < steps; ++step) {
-    const std::int64_t first = step * batch;
-    const std::int64_t count = std::min(batch, source_.size() - first);
+    const std::int64_t first = step * batch_;
+    const std::int64_t count = std::min(batch_, source_.size() - first);
     report.learning_rate = rates[static_cast<std::size_t>(step)];
-    Program& program = count == batch ? *program_ : *tail_program_;
+    Program& program = count == batch_ ? *program_ : *tail_program_;
     bool known = true;  // whether the host has looked at this step
     if (recording) {
       known = take_recorded_step(program, step, rates, sums);
@@ -226,7 +244,7 @@ EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, T
                         .learning_rate = report.learning_rate,
                         .seconds = seconds()});
     }
-    if (observer.stop_requested()) {
+    if (parallel_.any(observer.stop_requested())) {
       if (!known) read_back(rates, sums);
       place_ = {.steps = step + 1,
                 .sums = sums,
@@ -236,6 +254,7 @@ EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, T
     }
   }
   stream_.synchronize();
+  parallel_.end_epoch();
   // What the last step made of the weights is seen by no loss of this epoch.
   if (const NonFinitePlace place = find_in_parameters(model_, stream_); !place.description.empty()) {
     throw NonFiniteError(fmt::format("after epoch {} (learning rate {}) {}; a smaller rate or a warm-up "
@@ -259,7 +278,7 @@ void Trainer::save(StateWriter writer) const {
   if (place_.steps > 0) {
     StateWriter within = writer.scope("within_epoch");
     within.set("steps", place_.steps);
-    within.set("batch", std::min(options_.batch, source_.size()));
+    within.set("batch", batch_);
     within.set("samples", place_.sums.samples);
     within.set("loss", place_.sums.loss);
     within.set("top1", place_.sums.top1);
@@ -283,10 +302,10 @@ void Trainer::restore(const StateReader& reader) {
   const StateReader within = reader.scope("within_epoch");
   const auto batch = within.get<std::int64_t>("batch");
   require(
-      batch == std::min(options_.batch, source_.size()),
+      batch == batch_,
       "the run was interrupted in the middle of an epoch of batches of {}, and can go on with these only; "
       "got batches of {}",
-      batch, std::min(options_.batch, source_.size()));
+      batch, batch_);
   place_ = {.steps = within.get<std::int64_t>("steps"),
             .sums = {.samples = within.get<std::int64_t>("samples"),
                      .loss = within.get<double>("loss"),

@@ -35,12 +35,9 @@ struct MergeMoments {
   }
 };
 
-template <typename T>
-__global__ void __launch_bounds__(kFinishThreads)
-    batch_statistics_finish_kernel(float* saved_mean, float* saved_inverse_deviation,
-                                   BatchNormRunning running, const Moments* parts, const T* x,
-                                   std::int64_t num_parts, std::int64_t channels, float epsilon) {
-  const std::int64_t channel = block_index() * kFinishLanes + thread_index() % kFinishLanes;
+// Of one channel over all parts; the result stands in the first kFinishLanes threads of the block.
+__device__ __forceinline__ Moments merge_parts(const Moments* parts, std::int64_t num_parts,
+                                               std::int64_t channel, std::int64_t channels) {
   Moments moments;
   if (channel < channels) {
     for (std::int64_t part = thread_index() / kFinishLanes; part < num_parts;
@@ -48,9 +45,19 @@ __global__ void __launch_bounds__(kFinishThreads)
       moments = merge(moments, parts[part * channels + channel]);
     }
   }
-  moments = column_reduce<kFinishThreads>(moments, kFinishLanes, MergeMoments{});
+  return column_reduce<kFinishThreads>(moments, kFinishLanes, MergeMoments{});
+}
+
+// The means of the parts are counted from `x`, the first row of the map; from 0 where it is null.
+template <typename T>
+__global__ void __launch_bounds__(kFinishThreads)
+    batch_statistics_finish_kernel(float* saved_mean, float* saved_inverse_deviation,
+                                   BatchNormRunning running, const Moments* parts, const T* x,
+                                   std::int64_t num_parts, std::int64_t channels, float epsilon) {
+  const std::int64_t channel = block_index() * kFinishLanes + thread_index() % kFinishLanes;
+  const Moments moments = merge_parts(parts, num_parts, channel, channels);
   if (thread_index() >= kFinishLanes || channel >= channels) return;
-  const float mean = moments.mean + to_float(x[channel]);
+  const float mean = moments.mean + (x != nullptr ? to_float(x[channel]) : 0.0F);
   const float variance = moments.centred_squares / moments.count;
   saved_mean[channel] = mean;
   saved_inverse_deviation[channel] = 1.0F / sqrtf(variance + epsilon);
@@ -58,6 +65,17 @@ __global__ void __launch_bounds__(kFinishThreads)
   const float unbiased = moments.count > 1.0F ? moments.centred_squares / (moments.count - 1.0F) : variance;
   running.mean[channel] += running.momentum * (mean - running.mean[channel]);
   running.variance[channel] += running.momentum * (unbiased - running.variance[channel]);
+}
+
+template <typename T>
+__global__ void __launch_bounds__(kFinishThreads)
+    batch_moments_kernel(Moments* result, const Moments* parts, const T* x, std::int64_t num_parts,
+                         std::int64_t channels) {
+  const std::int64_t channel = block_index() * kFinishLanes + thread_index() % kFinishLanes;
+  Moments moments = merge_parts(parts, num_parts, channel, channels);
+  if (thread_index() >= kFinishLanes || channel >= channels) return;
+  moments.mean += to_float(x[channel]);
+  result[channel] = moments;
 }
 
 // kVariance: inverse_deviation holds the variance, as running statistics do.
@@ -104,6 +122,29 @@ __global__ void __launch_bounds__(kTileThreads)
   if (channel < channels) inverse_deviation[channel] = 1.0F / sqrtf(variance[channel] + epsilon);
 }
 
+template <typename T, bool kAligned>
+Status launch_statistics(Moments* parts, const void* x, const RowTiling& tiling, const BatchNormShape& shape,
+                         StreamHandle stream) {
+  return launch("batch_norm_act", &batch_statistics_kernel<T, kAligned>,
+                {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0, stream, parts,
+                static_cast<const T*>(x), shape.ld, tiling);
+}
+
+// `x`: what the means of the parts are counted from; null: 0.
+template <typename T>
+Status launch_finish(float* saved_mean, float* saved_inverse_deviation, const BatchNormRunning& running,
+                     const Moments* parts, const T* x, std::int64_t num_parts, float epsilon,
+                     const BatchNormShape& shape, StreamHandle stream) {
+  return launch("batch_norm_act", &batch_statistics_finish_kernel<T>,
+                {ceil_div(shape.channels, kFinishLanes), 1, 1}, kFinishThreads, 0, stream, saved_mean,
+                saved_inverse_deviation, running, parts, x, num_parts, shape.channels, epsilon);
+}
+
+void check_running(Check& check, const BatchNormRunning& running) {
+  check.that((running.mean == nullptr) == (running.variance == nullptr),
+             "running mean and variance must both be given or both be null");
+}
+
 template <typename T, bool kAligned, bool kVariance>
 Status launch_apply(void* y, const void* x, const void* residual, const Channels& channels, float epsilon,
                     bool relu, const BatchNormShape& shape, StreamHandle stream) {
@@ -133,8 +174,7 @@ Status batch_norm_act_training(void* y, float* saved_mean, float* saved_inverse_
   check.pointer("x", x).aligned("x", x, bytes).pointer("y", y).aligned("y", y, bytes);
   check.aligned("residual", residual, bytes).pointer("saved_mean", saved_mean);
   check.pointer("saved_inverse_deviation", saved_inverse_deviation);
-  check.that((running.mean == nullptr) == (running.variance == nullptr),
-             "running mean and variance must both be given or both be null");
+  check_running(check, running);
   check.that(y != x, "y must not be x: the backward pass needs x");
   check_batch_norm_workspace(check, shape, workspace, workspace_bytes);
   if (check.failed()) return check.status();
@@ -142,14 +182,53 @@ Status batch_norm_act_training(void* y, float* saved_mean, float* saved_inverse_
     auto* parts = static_cast<Moments*>(workspace);
     const auto* data = static_cast<const T*>(x);
     const RowTiling tiling = sum_tiling(shape, kPackWidth<T, kAligned>);
-    Status status = launch("batch_norm_act", &batch_statistics_kernel<T, kAligned>,
-                           {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0, stream, parts,
-                           data, shape.ld, tiling);
+    Status status = launch_statistics<T, kAligned>(parts, x, tiling, shape, stream);
     if (!status.ok()) return status;
-    status = launch("batch_norm_act", &batch_statistics_finish_kernel<T>,
-                    {ceil_div(shape.channels, kFinishLanes), 1, 1}, kFinishThreads, 0, stream, saved_mean,
-                    saved_inverse_deviation, running, parts, data, tiling.row_blocks, shape.channels,
-                    parameters.epsilon);
+    status = launch_finish(saved_mean, saved_inverse_deviation, running, parts, data, tiling.row_blocks,
+                           parameters.epsilon, shape, stream);
+    if (!status.ok()) return status;
+    const Channels channels{parameters.scale, parameters.shift, saved_mean, saved_inverse_deviation};
+    return launch_apply<T, kAligned, false>(y, x, residual, channels, parameters.epsilon, relu, shape,
+                                            stream);
+  });
+}
+
+Status batch_norm_moments(float* moments, const void* x, const BatchNormShape& shape, void* workspace,
+                          std::int64_t workspace_bytes, StreamHandle stream) {
+  Check check("batch_norm_moments");
+  if (!check_batch_norm_shape(check, shape)) return check.status();
+  check.pointer("x", x).aligned("x", x, size_of(shape.type)).pointer("moments", moments);
+  check_batch_norm_workspace(check, shape, workspace, workspace_bytes);
+  if (check.failed()) return check.status();
+  return with_layout(shape, {x}, [&]<typename T, bool kAligned>() -> Status {
+    auto* parts = static_cast<Moments*>(workspace);
+    const RowTiling tiling = sum_tiling(shape, kPackWidth<T, kAligned>);
+    const Status status = launch_statistics<T, kAligned>(parts, x, tiling, shape, stream);
+    if (!status.ok()) return status;
+    return launch("batch_norm_act", &batch_moments_kernel<T>, {ceil_div(shape.channels, kFinishLanes), 1, 1},
+                  kFinishThreads, 0, stream, reinterpret_cast<Moments*>(moments), parts,
+                  static_cast<const T*>(x), tiling.row_blocks, shape.channels);
+  });
+}
+
+Status batch_norm_act_merged(void* y, float* saved_mean, float* saved_inverse_deviation,
+                             const BatchNormRunning& running, const float* moments, std::int64_t parts,
+                             const void* x, const void* residual, const BatchNormParameters& parameters,
+                             bool relu, const BatchNormShape& shape, StreamHandle stream) {
+  Check check("batch_norm_act_merged");
+  if (!check_batch_norm_shape(check, shape)) return check.status();
+  const std::int64_t bytes = size_of(shape.type);
+  check.pointer("x", x).aligned("x", x, bytes).pointer("y", y).aligned("y", y, bytes);
+  check.aligned("residual", residual, bytes).pointer("saved_mean", saved_mean);
+  check.pointer("saved_inverse_deviation", saved_inverse_deviation);
+  check.pointer("moments", moments).positive("parts", parts);
+  check_running(check, running);
+  check.that(y != x, "y must not be x: the backward pass needs x");
+  if (check.failed()) return check.status();
+  return with_layout(shape, {x, y, residual}, [&]<typename T, bool kAligned>() -> Status {
+    const Status status = launch_finish<T>(saved_mean, saved_inverse_deviation, running,
+                                           reinterpret_cast<const Moments*>(moments), nullptr, parts,
+                                           parameters.epsilon, shape, stream);
     if (!status.ok()) return status;
     const Channels channels{parameters.scale, parameters.shift, saved_mean, saved_inverse_deviation};
     return launch_apply<T, kAligned, false>(y, x, residual, channels, parameters.epsilon, relu, shape,

@@ -86,8 +86,8 @@ __global__ void __launch_bounds__(kFinishThreads)
 template <typename T, bool kAligned>
 __global__ void __launch_bounds__(kTileThreads)
     batch_norm_gradient_kernel(T* dx, T* dresidual, const T* dy, const T* x, const T* y, Channels channels,
-                               const float* sums, std::int64_t zeroed, bool relu, std::int64_t ld,
-                               RowTiling tiling) {
+                               const float* sums, float share, std::int64_t zeroed, bool relu,
+                               std::int64_t ld, RowTiling tiling) {
   constexpr int kWidth = kPackWidth<T, kAligned>;
   const RowPosition at = row_position<kWidth>(tiling);
   const std::int64_t valid = zeroed - at.channel;
@@ -103,7 +103,6 @@ __global__ void __launch_bounds__(kTileThreads)
     load_floats(sums + at.channel, real, mean_dz);
     load_floats(sums + tiling.channels + at.channel, real, mean_product);
   }
-  const float share = 1.0F / static_cast<float>(tiling.rows);
 #pragma unroll
   for (int i = 0; i < kWidth; ++i) {
     mean_dz[i] *= share;
@@ -124,7 +123,87 @@ __global__ void __launch_bounds__(kTileThreads)
   }
 }
 
+// `parts`: scratch for the partial sums.
+Status reduce_gradients(float* sums, float* dscale, float* dshift, const void* dy, const void* x,
+                        const void* y, const BatchNormParameters& parameters, const float* saved_mean,
+                        const float* saved_inverse_deviation, bool relu, const BatchNormShape& shape,
+                        float* parts, StreamHandle stream) {
+  return with_layout(shape, {dy, x, y}, [&]<typename T, bool kAligned>() -> Status {
+    const Channels channels{parameters.scale, parameters.shift, saved_mean, saved_inverse_deviation};
+    const RowTiling tiling = sum_tiling(shape, kPackWidth<T, kAligned>);
+    const Status status = launch("batch_norm_act", &batch_norm_reduce_kernel<T, kAligned>,
+                                 {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0, stream,
+                                 parts, static_cast<const T*>(dy), static_cast<const T*>(x),
+                                 static_cast<const T*>(y), channels, relu, shape.ld, tiling);
+    if (!status.ok()) return status;
+    return launch("batch_norm_act", &batch_norm_reduce_finish_kernel,
+                  {ceil_div(2 * shape.channels, kFinishLanes), 1, 1}, kFinishThreads, 0, stream, sums, dscale,
+                  dshift, parts, tiling.row_blocks, shape.channels);
+  });
+}
+
+void check_gradient_operands(Check& check, const void* dy, const void* x, const void* y,
+                             const float* saved_mean, const float* saved_inverse_deviation,
+                             const BatchNormShape& shape) {
+  const std::int64_t bytes = size_of(shape.type);
+  check.pointer("dy", dy)
+      .aligned("dy", dy, bytes)
+      .pointer("x", x)
+      .aligned("x", x, bytes)
+      .aligned("y", y, bytes);
+  check.pointer("saved_mean", saved_mean).pointer("saved_inverse_deviation", saved_inverse_deviation);
+}
+
+void check_gradient_maps(Check& check, const void* dx, const void* dresidual, const void* y, bool relu,
+                         const BatchNormShape& shape) {
+  const std::int64_t bytes = size_of(shape.type);
+  check.aligned("dx", dx, bytes).aligned("dresidual", dresidual, bytes);
+  check.that(dx == nullptr || dx != dresidual, "dx and dresidual are one buffer");
+  check.that(dresidual == nullptr || !relu || y != nullptr,
+             "y is null: with a residual and a ReLU the sign of the output cannot be found from x");
+}
+
 }  // namespace
+
+Status batch_norm_act_backward_sums(float* sums, float* dscale, float* dshift, const void* dy, const void* x,
+                                    const void* y, const BatchNormParameters& parameters,
+                                    const float* saved_mean, const float* saved_inverse_deviation, bool relu,
+                                    const BatchNormShape& shape, void* workspace,
+                                    std::int64_t workspace_bytes, StreamHandle stream) {
+  Check check("batch_norm_act_backward");
+  if (!check_batch_norm_shape(check, shape)) return check.status();
+  check_gradient_operands(check, dy, x, y, saved_mean, saved_inverse_deviation, shape);
+  check.pointer("sums", sums);
+  check_batch_norm_workspace(check, shape, workspace, workspace_bytes);
+  if (check.failed()) return check.status();
+  return reduce_gradients(sums, dscale, dshift, dy, x, y, parameters, saved_mean, saved_inverse_deviation,
+                          relu, shape, static_cast<float*>(workspace), stream);
+}
+
+Status batch_norm_act_backward_apply(void* dx, void* dresidual, const float* sums, std::int64_t total_rows,
+                                     const void* dy, const void* x, const void* y,
+                                     const BatchNormParameters& parameters, const float* saved_mean,
+                                     const float* saved_inverse_deviation, bool relu,
+                                     const BatchNormShape& shape, StreamHandle stream) {
+  Check check("batch_norm_act_backward");
+  if (!check_batch_norm_shape(check, shape)) return check.status();
+  check_gradient_operands(check, dy, x, y, saved_mean, saved_inverse_deviation, shape);
+  check_gradient_maps(check, dx, dresidual, y, relu, shape);
+  check.that(total_rows >= shape.rows, "total_rows is " + std::to_string(total_rows) + ", less than the " +
+                                           std::to_string(shape.rows) + " rows of the own part");
+  if (check.failed()) return check.status();
+  if (dx == nullptr && dresidual == nullptr) return Status::success();
+  return with_layout(shape, {dy, x, y, dx, dresidual}, [&]<typename T, bool kAligned>() -> Status {
+    const Channels channels{parameters.scale, parameters.shift, saved_mean, saved_inverse_deviation};
+    const std::int64_t written = written_channels(shape);
+    const RowTiling tiling = map_tiling(shape, written, kPackWidth<T, kAligned>);
+    return launch("batch_norm_act", &batch_norm_gradient_kernel<T, kAligned>,
+                  {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0, stream,
+                  static_cast<T*>(dx), static_cast<T*>(dresidual), static_cast<const T*>(dy),
+                  static_cast<const T*>(x), static_cast<const T*>(y), channels, sums,
+                  1.0F / static_cast<float>(total_rows), written, relu, shape.ld, tiling);
+  });
+}
 
 Status batch_norm_act_backward(const BatchNormGradients& gradients, const void* dy, const void* x,
                                const void* y, const BatchNormParameters& parameters, const float* saved_mean,
@@ -133,51 +212,22 @@ Status batch_norm_act_backward(const BatchNormGradients& gradients, const void* 
                                StreamHandle stream) {
   Check check("batch_norm_act_backward");
   if (!check_batch_norm_shape(check, shape)) return check.status();
-  const std::int64_t bytes = size_of(shape.type);
-  check.pointer("dy", dy)
-      .aligned("dy", dy, bytes)
-      .pointer("x", x)
-      .aligned("x", x, bytes)
-      .aligned("y", y, bytes);
-  check.aligned("dx", gradients.dx, bytes).aligned("dresidual", gradients.dresidual, bytes);
-  check.pointer("saved_mean", saved_mean).pointer("saved_inverse_deviation", saved_inverse_deviation);
-  check.that(gradients.dx == nullptr || gradients.dx != gradients.dresidual,
-             "dx and dresidual are one buffer");
-  check.that(gradients.dresidual == nullptr || !relu || y != nullptr,
-             "y is null: with a residual and a ReLU the sign of the output cannot be found from x");
+  check_gradient_operands(check, dy, x, y, saved_mean, saved_inverse_deviation, shape);
+  check_gradient_maps(check, gradients.dx, gradients.dresidual, y, relu, shape);
   check_batch_norm_workspace(check, shape, workspace, workspace_bytes);
   if (check.failed()) return check.status();
-  return with_layout(
-      shape, {dy, x, y, gradients.dx, gradients.dresidual}, [&]<typename T, bool kAligned>() -> Status {
-        constexpr int kWidth = kPackWidth<T, kAligned>;
-        const auto* dy_data = static_cast<const T*>(dy);
-        const auto* x_data = static_cast<const T*>(x);
-        const auto* y_data = static_cast<const T*>(y);
-        const Channels channels{parameters.scale, parameters.shift, saved_mean, saved_inverse_deviation};
-        float* sums = nullptr;
-        const bool wants_sums = gradients.dscale != nullptr || gradients.dshift != nullptr ||
-                                (batch_statistics && gradients.dx != nullptr);
-        if (wants_sums) {
-          sums = static_cast<float*>(workspace);
-          float* parts = sums + 2 * shape.channels;
-          const RowTiling tiling = sum_tiling(shape, kWidth);
-          Status status = launch("batch_norm_act", &batch_norm_reduce_kernel<T, kAligned>,
-                                 {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0, stream,
-                                 parts, dy_data, x_data, y_data, channels, relu, shape.ld, tiling);
-          if (!status.ok()) return status;
-          status = launch("batch_norm_act", &batch_norm_reduce_finish_kernel,
-                          {ceil_div(2 * shape.channels, kFinishLanes), 1, 1}, kFinishThreads, 0, stream, sums,
-                          gradients.dscale, gradients.dshift, parts, tiling.row_blocks, shape.channels);
-          if (!status.ok()) return status;
-        }
-        if (gradients.dx == nullptr && gradients.dresidual == nullptr) return Status::success();
-        const std::int64_t written = written_channels(shape);
-        const RowTiling tiling = map_tiling(shape, written, kWidth);
-        return launch("batch_norm_act", &batch_norm_gradient_kernel<T, kAligned>,
-                      {tiling.row_blocks * tiling.column_blocks, 1, 1}, kTileThreads, 0, stream,
-                      static_cast<T*>(gradients.dx), static_cast<T*>(gradients.dresidual), dy_data, x_data,
-                      y_data, channels, batch_statistics ? sums : nullptr, written, relu, shape.ld, tiling);
-      });
+  // The workspace: the sums, then the parts that they are summed from.
+  auto* sums = static_cast<float*>(workspace);
+  const bool dx_needs_sums = batch_statistics && gradients.dx != nullptr;
+  if (gradients.dscale != nullptr || gradients.dshift != nullptr || dx_needs_sums) {
+    const Status status =
+        reduce_gradients(sums, gradients.dscale, gradients.dshift, dy, x, y, parameters, saved_mean,
+                         saved_inverse_deviation, relu, shape, sums + 2 * shape.channels, stream);
+    if (!status.ok()) return status;
+  }
+  return batch_norm_act_backward_apply(gradients.dx, gradients.dresidual, dx_needs_sums ? sums : nullptr,
+                                       shape.rows, dy, x, y, parameters, saved_mean, saved_inverse_deviation,
+                                       relu, shape, stream);
 }
 
 }  // namespace secateur::kernels

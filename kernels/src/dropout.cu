@@ -21,6 +21,7 @@ struct Mask {
   std::uint32_t key1;
   std::uint32_t layer;
   std::int64_t original_channels;
+  std::int64_t first_row;
 };
 
 template <typename T>
@@ -36,7 +37,7 @@ __global__ void __launch_bounds__(kTileThreads)
     const std::int64_t offset = row * ld + at.channel;
     float value = 0.0F;
     if (!padding) {
-      const auto unit = static_cast<std::uint64_t>(row * mask.original_channels + place);
+      const auto unit = static_cast<std::uint64_t>((mask.first_row + row) * mask.original_channels + place);
       const PhiloxBlock block = philox4x32(
           {{static_cast<std::uint32_t>(unit >> 2), mask.layer, now, kDropout}}, mask.key0, mask.key1);
       const std::uint32_t low = (unit & 1) == 0 ? block.word[0] : block.word[1];
@@ -61,8 +62,8 @@ Status dropout(void* out, const void* x, const std::int32_t* origin, const std::
   const std::int64_t written = greatest(shape.channels, options.zeroed_channels);
   check.map("x", x, size_of(shape.type), shape.rows, shape.channels, shape.ld);
   check.map("out", out, size_of(shape.type), shape.rows, written, shape.ld);
-  check.positive("original_channels", options.original_channels);
-  check.product("units", shape.rows, options.original_channels).pointer("step", step);
+  check.positive("original_channels", options.original_channels).size("first_row", options.first_row);
+  check.product("units", options.first_row + shape.rows, options.original_channels).pointer("step", step);
   if (check.failed()) return check.status();
   if (shape.rows == 0 || shape.channels == 0) return Status::success();
   const Mask mask{static_cast<std::uint64_t>(std::ceil(options.rate * 4294967296.0)),
@@ -70,7 +71,8 @@ Status dropout(void* out, const void* x, const std::int32_t* origin, const std::
                   static_cast<std::uint32_t>(options.seed),
                   static_cast<std::uint32_t>(options.seed >> 32),
                   options.layer,
-                  options.original_channels};
+                  options.original_channels,
+                  options.first_row};
   return with_type(shape.type, [&]<typename T>() -> Status {
     const RowTiling tiling = tile_rows(shape.rows, written, 1, kRowsAThread, kManyBlocks);
     return launch("dropout", &dropout_kernel<T>, {tiling.row_blocks * tiling.column_blocks, 1, 1},

@@ -32,11 +32,12 @@ inline PruneOptions options_of_test() {
   return options;
 }
 
-inline TrainerOptions trainer_options(Precision precision, double average_decay) {
+inline TrainerOptions trainer_options(Precision precision, double average_decay, Communicator* communicator) {
   TrainerOptions options;
   options.average_decay = average_decay;
   options.batch = 16;
   options.precision = precision;
+  options.communicator = communicator;
   return options;
 }
 
@@ -51,15 +52,17 @@ struct PruningRun {
   PruningLoop loop;
 
   explicit PruningRun(const PruneOptions& options, Graph graph = selftest::small_resnet(),
-                      DeviceKind kind = DeviceKind::cpu, double average_decay = 0)
+                      DeviceKind kind = DeviceKind::cpu, double average_decay = 0,
+                      Communicator* communicator = nullptr)
       : whole(std::move(graph), kind),
         training(whole.model.graph().shape(0), 4, 70, 1),
         steering(whole.model.graph().shape(0), 4, 40, 1),
         sample(whole.model.graph().shape(0), 4, 70, 1),
         trainer(whole.model, whole.arena, *whole.stream, training,
-                trainer_options(whole.precision, average_decay)),
-        evaluator(whole.model, whole.arena, *whole.stream, 16, whole.precision),
-        backend({whole.model, whole.arena, *whole.stream, trainer, evaluator, steering, sample, observer},
+                trainer_options(whole.precision, average_decay, communicator)),
+        evaluator(whole.model, whole.arena, *whole.stream, 16, whole.precision, communicator),
+        backend({whole.model, whole.arena, *whole.stream, trainer, evaluator, steering, sample, observer,
+                 nullptr, communicator},
                 options),
         loop(options, backend, events) {}
 

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "backend/joined_moments.h"
+
 namespace secateur::cpu {
 namespace {
 
@@ -54,15 +56,6 @@ void fold(const float* lanes, const LaneBlock& block, Sum* into) {
   }
 }
 
-// Joins moments of `more` values into those of `count` values: Chan, Golub and LeVeque (1983).
-inline void join(double count, double more, double more_mean, double more_squares, double& mean,
-                 double& squares) {
-  const double share = more / (count + more);
-  const double delta = more_mean - mean;
-  squares += more_squares + delta * delta * count * share;
-  mean += delta * share;
-}
-
 // The sums of one block's values and of their squares, about the block's own mean, joined into mean and
 // squares of `count` values a channel. Returns the new count.
 double add_block(const float* x, std::int64_t stride, std::int64_t rows, const LaneBlock& block, double count,
@@ -103,8 +96,8 @@ double add_block(const float* x, std::int64_t stride, std::int64_t rows, const L
   for (std::int64_t c = 0; c < channels; ++c) {
     // The float center is near the mean, not equal to it; the first sum tells the difference.
     const double offset = sums[c] / values;
-    join(count, values, static_cast<double>(center[c]) + offset, square_sums[c] - sums[c] * offset, mean[c],
-         squares[c]);
+    join_moments(count, values, static_cast<double>(center[c]) + offset, square_sums[c] - sums[c] * offset,
+                 mean[c], squares[c]);
   }
   return values;
 }
@@ -203,7 +196,7 @@ void batch_moments(const RowLoop& loop, const Tensor& x, double* scratch, double
     const double more = counts[static_cast<std::size_t>(chunk)];
 #pragma omp simd
     for (std::int64_t c = 0; c < period; ++c)
-      join(count, more, chunk_mean[c], chunk_squares[c], mean[c], squares[c]);
+      join_moments(count, more, chunk_mean[c], chunk_squares[c], mean[c], squares[c]);
     count += more;
   }
   for (std::int64_t c = 0; c < period; ++c) squares[c] = std::max(squares[c], 0.0);

@@ -101,7 +101,8 @@ class Add final : public Kernel {
 };
 
 // Inverted dropout. A unit's number depends on (seed, step, node, original unit) alone: word u % 4 of the
-// Philox block with counter {u / 4, node, step, dropout}, where u counts the units of the unpruned map.
+// Philox block with counter {u / 4, node, step, dropout}, where u counts the units of the unpruned map of the
+// whole batch, whose part this process may have.
 class Dropout final : public Kernel {
  public:
   explicit Dropout(const KernelSetup& setup)
@@ -132,13 +133,14 @@ class Dropout final : public Kernel {
                                            static_cast<std::uint32_t>(step.seed >> 32)};
     const auto* x = input.as<float>();
     auto* y = output.as<float>();
+    const std::int64_t first_row = step.first_sample * (output.rows() / output.shape[0]);
 #pragma omp parallel for schedule(static)
     for (std::int64_t row = 0; row < output.rows(); ++row) {
       const float* in = x + row * input.leading;
       float* out = y + row * output.leading;
       for (std::int64_t c = 0; c < channels_; ++c) {
-        const auto unit =
-            static_cast<std::uint64_t>(row * original_channels_ + origin_[static_cast<std::size_t>(c)]);
+        const auto unit = static_cast<std::uint64_t>((first_row + row) * original_channels_ +
+                                                     origin_[static_cast<std::size_t>(c)]);
         const auto block =
             philox4x32({static_cast<std::uint32_t>(unit >> 2), node_, static_cast<std::uint32_t>(step.step),
                         static_cast<std::uint32_t>(RngPurpose::dropout)},

@@ -3,10 +3,12 @@
 // output gradient beside it.
 #include <array>
 #include <cmath>
+#include <vector>
 
 #include "backend/cpu/batch_moments.h"
 #include "backend/cpu/cpu_kernels.h"
 #include "backend/cpu/rows.h"
+#include "backend/joined_moments.h"
 
 namespace secateur::cpu {
 namespace {
@@ -117,8 +119,9 @@ class BatchNorm : public Kernel {
     memory.forward_workspace = carver.used();
     if (has_backward_) {
       memory.backward_workspace = carver.used();
-      // Mean and 1 / deviation, so that the backward pass does not depend on what happens to the statistics.
-      memory.saved = 2 * channels_ * size_of(DType::f64);
+      // Mean and 1 / deviation, so that the backward pass does not depend on what happens to the statistics;
+      // then the number of values of a channel, which other processes have parts of.
+      memory.saved = (2 * channels_ + 1) * size_of(DType::f64);
     }
     memory.backward_needs_output = gate_ == GradientGate::by_output;
     return memory;
@@ -132,10 +135,14 @@ class BatchNorm : public Kernel {
     const Scratch scratch(carver, widest_, lane_count_);
     double* mean = scratch.first;
     double* inverse = scratch.second;
+    auto rows = static_cast<double>(input.rows());
     if (batch_statistics_) {
       batch_moments(loop, input, scratch.chunks, mean, inverse);
-      update_running(arguments, mean, inverse);
-      const auto rows = static_cast<double>(input.rows());
+      if (shared_by_ != nullptr) {
+        const auto channels = static_cast<std::size_t>(channels_);
+        rows = join_moments(*shared_by_, rows, {mean, channels}, {inverse, channels});
+      }
+      update_running(arguments, rows, mean, inverse);
       for (std::int64_t c = 0; c < channels_; ++c) inverse[c] = 1.0 / std::sqrt(inverse[c] / rows + epsilon_);
     } else {
       running_statistics(arguments.parameters, mean, inverse);
@@ -144,6 +151,7 @@ class BatchNorm : public Kernel {
       auto* saved = static_cast<double*>(arguments.saved);
       std::copy_n(mean, channels_, saved);
       std::copy_n(inverse, channels_, saved + channels_);
+      saved[2 * channels_] = rows;
     }
     const LaneTable table(scratch.lanes, loop.lanes);
     fill(table, loop, mean, inverse, arguments.parameters);
@@ -181,7 +189,8 @@ class BatchNorm : public Kernel {
       }
       // Running statistics do not depend on the batch, so nothing flows through them.
       if (batch_statistics_) {
-        const auto rows = static_cast<double>(arguments.inputs[0].rows());
+        const double rows = saved[2 * channels_];
+        if (shared_by_ != nullptr) sum_over_parts(scratch.first, scratch.second);
         for (std::int64_t l = 0; l < loop.lanes; ++l) {
           by_one[l] = static_cast<float>(scratch.first[l % loop.period] / rows);
           by_x[l] = static_cast<float>(scratch.second[l % loop.period] / rows);
@@ -199,6 +208,7 @@ class BatchNorm : public Kernel {
  protected:
   BatchNorm(const KernelSetup& setup, bool relu)
       : batch_statistics_(setup.batch_statistics),
+        shared_by_(setup.batch_shared_by),
         has_backward_(setup.has_backward()),
         has_residual_(setup.inputs.size() > 1),
         parameters_wanted_(setup.parameter_gradients_wanted),
@@ -223,11 +233,20 @@ class BatchNorm : public Kernel {
     }
   }
 
-  void update_running(const ForwardArguments& arguments, const double* mean, const double* squares) const {
+  void sum_over_parts(double* first, double* second) const {
+    std::vector<double> sums(first, first + channels_);
+    sums.insert(sums.end(), second, second + channels_);
+    shared_by_->sum(sums);
+    std::copy_n(sums.begin(), channels_, first);
+    std::copy_n(sums.begin() + channels_, channels_, second);
+  }
+
+  void update_running(const ForwardArguments& arguments, double rows, const double* mean,
+                      const double* squares) const {
     auto* running_mean = arguments.parameters[kRunningMean].as<float>();
     auto* running_variance = arguments.parameters[kRunningVariance].as<float>();
     // A single value has no unbiased variance; its deviation is zero either way.
-    const auto freedom = static_cast<double>(std::max<std::int64_t>(arguments.inputs[0].rows() - 1, 1));
+    const double freedom = std::max(rows - 1, 1.0);
     for (std::int64_t c = 0; c < channels_; ++c) {
       running_mean[c] = static_cast<float>((1 - momentum_) * running_mean[c] + momentum_ * mean[c]);
       running_variance[c] =
@@ -283,6 +302,7 @@ class BatchNorm : public Kernel {
   }
 
   bool batch_statistics_;
+  Communicator* shared_by_;  // null: the batch is this process's alone
   bool has_backward_;
   bool has_residual_;
   bool parameters_wanted_;

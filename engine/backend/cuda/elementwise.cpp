@@ -85,6 +85,7 @@ class Dropout final : public CudaKernel {
         state.on_device != nullptr ? &state.on_device->step : static_cast<const std::uint32_t*>(saved);
     kernels::DropoutOptions options = options_;
     options.seed = state.seed;
+    options.first_row = state.first_sample * (out.rows() / out.shape[0]);
     options.zeroed_channels = out.leading;
     check(kernels::dropout(out.data, in.data, origin_.data(), step, options, channels_of(out), handle()));
   }

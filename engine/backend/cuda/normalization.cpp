@@ -1,6 +1,7 @@
 // batch_norm and batch_norm_act.
 #include "backend/cuda/cuda_kernel.h"
 #include "backend/cuda/cuda_kernels.h"
+#include "secateur/dist/communicator.h"
 #include "secateur/kernels/batch_norm_act.h"
 
 namespace secateur::cuda {
@@ -15,12 +16,12 @@ class BatchNorm : public CudaKernel {
   KernelMemory memory() const override {
     KernelMemory memory;
     const std::int64_t workspace = kernels::batch_norm_workspace(shape_);
-    if (batch_statistics_) memory.forward_workspace = workspace;
+    if (batch_statistics_) memory.forward_workspace = moments_bytes() + workspace;
     // Mean and inverse deviation, so that the backward pass does not depend on what happens to the
     // statistics.
     if (has_backward_ || batch_statistics_) memory.saved = 2 * shape_.channels * size_of(DType::f32);
     if (has_backward_) {
-      memory.backward_workspace = workspace;
+      memory.backward_workspace = sums_bytes() + workspace;
       memory.backward_needs_output = relu_ && has_residual_;
     }
     return memory;
@@ -32,6 +33,7 @@ class BatchNorm : public CudaKernel {
     auto* running_mean = a.parameters[kRunningMean].as<float>();
     auto* running_variance = a.parameters[kRunningVariance].as<float>();
     auto* mean = static_cast<float*>(a.saved);
+    if (batch_statistics_ && shared_by_ != nullptr) return forward_of_part(a, residual, parameters);
     if (batch_statistics_) {
       check(kernels::batch_norm_act_training(a.output.data, mean, mean + shape_.channels,
                                              {running_mean, running_variance, momentum_}, a.inputs[0].data,
@@ -56,6 +58,7 @@ class BatchNorm : public CudaKernel {
       gradients.dshift = a.parameter_gradients[kShift].as<float>();
     }
     const auto* mean = static_cast<const float*>(a.saved);
+    if (batch_statistics_ && shared_by_ != nullptr) return backward_of_part(a, gradients, mean);
     check(kernels::batch_norm_act_backward(gradients, a.output_gradient.data, a.inputs[0].data, a.output.data,
                                            parameters_of(a.parameters), mean, mean + shape_.channels, relu_,
                                            batch_statistics_, shape_, a.workspace,
@@ -70,6 +73,8 @@ class BatchNorm : public CudaKernel {
         relu_(relu),
         has_residual_(setup.inputs.size() > 1),
         batch_statistics_(setup.batch_statistics),
+        shared_by_(setup.batch_statistics ? setup.batch_shared_by : nullptr),
+        images_(setup.output.shape[0]),
         has_backward_(setup.has_backward()),
         parameters_wanted_(setup.parameter_gradients_wanted),
         epsilon_(static_cast<float>(setup.node.attributes.real_or("epsilon", 1e-5))),
@@ -82,6 +87,50 @@ class BatchNorm : public CudaKernel {
   }
 
  private:
+  // Of a batch that processes share: the moments of all of their parts lie before the kernels' workspace.
+  [[nodiscard]] std::int64_t part_elements() const { return 3 * shape_.channels; }
+  [[nodiscard]] std::int64_t moments_bytes() const {
+    return shared_by_ != nullptr ? shared_by_->size() * part_elements() * size_of(DType::f32) : 0;
+  }
+  [[nodiscard]] std::int64_t sums_bytes() const {
+    return shared_by_ != nullptr ? 2 * shape_.channels * size_of(DType::f32) : 0;
+  }
+
+  void forward_of_part(const ForwardArguments& a, const void* residual,
+                       const kernels::BatchNormParameters& parameters) {
+    auto* moments = static_cast<float*>(a.workspace);
+    auto* mean = static_cast<float*>(a.saved);
+    // A sum in which every process has zeros outside of its place brings all parts together.
+    stream().zero(moments, moments_bytes());
+    check(kernels::batch_norm_moments(moments + shared_by_->rank() * part_elements(), a.inputs[0].data,
+                                      shape_, static_cast<std::byte*>(a.workspace) + moments_bytes(),
+                                      kernels::batch_norm_workspace(shape_), handle()));
+    shared_by_->sum(stream(), DType::f32, moments, shared_by_->size() * part_elements());
+    check(kernels::batch_norm_act_merged(
+        a.output.data, mean, mean + shape_.channels,
+        {a.parameters[kRunningMean].as<float>(), a.parameters[kRunningVariance].as<float>(), momentum_},
+        moments, shared_by_->size(), a.inputs[0].data, residual, parameters, relu_, shape_, handle()));
+  }
+
+  void backward_of_part(const BackwardArguments& a, const kernels::BatchNormGradients& gradients,
+                        const float* mean) {
+    require(a.step.batch_samples >= images_,
+            "layer '{}': of a shared batch the step says how many samples it has, at least {}, got {}",
+            layer(), images_, a.step.batch_samples);
+    auto* sums = static_cast<float*>(a.workspace);
+    const float* inverse_deviation = mean + shape_.channels;
+    check(kernels::batch_norm_act_backward_sums(sums, gradients.dscale, gradients.dshift,
+                                                a.output_gradient.data, a.inputs[0].data, a.output.data,
+                                                parameters_of(a.parameters), mean, inverse_deviation, relu_,
+                                                shape_, static_cast<std::byte*>(a.workspace) + sums_bytes(),
+                                                kernels::batch_norm_workspace(shape_), handle()));
+    shared_by_->sum(stream(), DType::f32, sums, 2 * shape_.channels);
+    check(kernels::batch_norm_act_backward_apply(
+        gradients.dx, gradients.dresidual, sums, shape_.rows / images_ * a.step.batch_samples,
+        a.output_gradient.data, a.inputs[0].data, a.output.data, parameters_of(a.parameters), mean,
+        inverse_deviation, relu_, shape_, handle()));
+  }
+
   [[nodiscard]] kernels::BatchNormParameters parameters_of(std::span<const Tensor> parameters) const {
     return {parameters[kScale].as<float>(), parameters[kShift].as<float>(), epsilon_};
   }
@@ -90,6 +139,8 @@ class BatchNorm : public CudaKernel {
   bool relu_;
   bool has_residual_;
   bool batch_statistics_;
+  Communicator* shared_by_;  // null: the batch is this process's alone
+  std::int64_t images_;
   bool has_backward_;
   bool parameters_wanted_;
   float epsilon_;

@@ -1,5 +1,6 @@
 #include "backend/cuda/cuda_device.h"
 #include "backend/cuda/cuda_kernels.h"
+#include "backend/cuda/nccl_communicator.h"
 #include "secateur/backend/open_device.h"
 
 namespace secateur {
@@ -30,7 +31,8 @@ void register_cuda_kernels() {
                                        return std::make_unique<CudaDevice>(options.ordinal,
                                                                            options.allocator);
                                      },
-                                     .why_none = why_no_gpu});
+                                     .why_none = why_no_gpu,
+                                     .communicate = make_nccl_communicator});
 }
 
 }  // namespace secateur

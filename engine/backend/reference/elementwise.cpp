@@ -49,13 +49,15 @@ class Add final : public Kernel {
 };
 
 // Inverted dropout: a unit is kept, times 1 / (1 - rate), where uniform(unit) >= rate. Unit u of the unpruned
-// map draws word u mod 4 of the Philox block with key = seed and counter {u / 4, node, step, dropout}.
+// map, counted over the batch that all processes share, draws word u mod 4 of the Philox block with key =
+// seed and counter {u / 4, node, step, dropout}.
 class Dropout final : public Kernel {
  public:
   explicit Dropout(const KernelSetup& setup)
       : active_(setup.batch_statistics),
         rate_(setup.node.attributes.real_or("rate", 0.5)),
         node_(static_cast<std::uint32_t>(setup.id)),
+        positions_(setup.output.rows() / setup.output.shape[0]),
         original_channels_(setup.node.attributes.integer_or("original_channels", setup.output.channels())) {
     if (setup.node.attributes.contains("origin")) origin_ = setup.node.attributes.integers("origin");
   }
@@ -77,7 +79,7 @@ class Dropout final : public Kernel {
   [[nodiscard]] double factor(std::int64_t row, std::int64_t channel, const StepState& step) const {
     if (!active_) return 1.0;
     const std::int64_t original = origin_.empty() ? channel : origin_[static_cast<std::size_t>(channel)];
-    const std::int64_t unit = row * original_channels_ + original;
+    const std::int64_t unit = (step.first_sample * positions_ + row) * original_channels_ + original;
     const std::array<std::uint32_t, 4> counter{static_cast<std::uint32_t>(unit / 4), node_,
                                                static_cast<std::uint32_t>(step.step),
                                                static_cast<std::uint32_t>(RngPurpose::dropout)};
@@ -90,6 +92,7 @@ class Dropout final : public Kernel {
   bool active_;
   double rate_;
   std::uint32_t node_;
+  std::int64_t positions_;  // of one sample
   std::int64_t original_channels_;
   std::vector<std::int64_t> origin_;  // empty: each channel is its own
 };

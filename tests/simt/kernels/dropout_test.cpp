@@ -79,6 +79,25 @@ TEST(Dropout, PaddingLanesBecomeZero) {
   }
 }
 
+// A part of a batch draws the numbers that its rows have in the whole batch.
+TEST(Dropout, APartDrawsTheNumbersOfItsRows) {
+  const Array<float> whole(std::vector<float>(7 * 6, 1.0F));
+  const Array<float> part(std::vector<float>(3 * 6, 1.0F));
+  const Array<std::uint32_t> step(std::vector<std::uint32_t>{kStep});
+  const auto drop = [&](const Array<float>& map, std::int64_t rows, std::int64_t first_row) {
+    return dropout(
+        map.data(), map.data(), nullptr, step.data(),
+        {.rate = 0.5, .seed = kSeed, .layer = kLayer, .original_channels = 6, .first_row = first_row},
+        {DType::f32, rows, 6, 6}, nullptr);
+  };
+  ASSERT_TRUE(succeeded(drop(whole, 7, 0)));
+  ASSERT_TRUE(succeeded(drop(part, 3, 4)));
+  for (std::int64_t i = 0; i < 3 * 6; ++i) {
+    EXPECT_EQ(part.data()[i] != 0, kept(4 * 6 + i, 0.5));
+    EXPECT_EQ(part.data()[i], whole.data()[4 * 6 + i]);
+  }
+}
+
 TEST(Dropout, RefusesWhatBreaksTheContract) {
   const Array<float> x(8);
   const Array<std::uint32_t> step(1);

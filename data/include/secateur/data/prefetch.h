@@ -2,11 +2,12 @@
 // trained on.
 //
 // The batches are those of the source, bit for bit: the thread only guesses which one is asked for next (the
-// one that follows, of the same size) and what is not guessed right is made when asked for. The thread uses
-// one core.
+// one that follows, or as far ahead as the last one was, of the same size) and what is not guessed right is
+// made when asked for. The thread uses one core.
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "secateur/data/pixel_source.h"
 
@@ -42,7 +43,10 @@ class PrefetchingLoader final : public BatchSource {
   ChannelStatistics normalization_;
   std::int64_t num_classes_;
   std::int64_t epoch_ = 0;
-  std::int64_t batch_size_ = 0;  // of the epoch's first batch; 0: none was asked for yet
+  std::int64_t batch_size_ = 0;           // of the epoch's first batch; 0: none was asked for yet
+  std::int64_t epoch_first_ = 0;          // where that batch began
+  std::optional<std::int64_t> previous_;  // where the last one began, in this epoch
+  std::int64_t step_ = 0;                 // from one batch to the next; 0: not known yet
   std::int64_t hits_ = 0;
   std::unique_ptr<Worker> worker_;
 };

@@ -19,6 +19,8 @@
 
 namespace secateur {
 
+class Communicator;
+
 namespace kernels {
 struct StepState;  // secateur/kernels/step_state.h
 }
@@ -36,7 +38,10 @@ struct StepState {
   std::uint64_t seed = 0;
   std::int64_t step = 0;     // of the optimiser, counted over the whole run: keys dropout
   std::int64_t samples = 0;  // valid samples of this batch; 0 means all
-  double loss_scale = 1;     // gradients are those of the loss times this: keeps small ones from underflow
+  // What the loss is the mean over: those of all processes that share the batch; 0: `samples`.
+  std::int64_t batch_samples = 0;
+  std::int64_t first_sample = 0;  // where this batch begins in the shared one: keys dropout
+  double loss_scale = 1;  // gradients are those of the loss times this: keeps small ones from underflow
   // A DeviceStep's state: then step and loss scale are read there when the work runs, not above, and losses
   // and hits are added to it. Null: the values above.
   kernels::StepState* on_device = nullptr;
@@ -56,6 +61,9 @@ struct KernelSetup {
   std::span<const bool>
       input_gradient_wanted;  // one an input; all false when the program has no backward pass
   bool parameter_gradients_wanted = false;
+  // The processes that share the batch whose statistics batch_statistics means; null: this one alone. Each
+  // kernel of a program calls it in the program's order. Parameter gradients stay those of the own part.
+  Communicator* batch_shared_by = nullptr;
   [[nodiscard]] bool has_backward() const;
 };
 

@@ -11,6 +11,8 @@
 
 namespace secateur {
 
+class Communicator;
+
 struct DeviceOptions {
   int ordinal = 0;                                 // which accelerator of its kind
   std::shared_ptr<Allocator> allocator = nullptr;  // null: the back end's own
@@ -22,10 +24,17 @@ struct DeviceOptions {
 // Why open_device would throw, or nothing.
 [[nodiscard]] std::optional<std::string> why_no_device(DeviceKind kind, int ordinal = 0);
 
+// A communicator for the memory of `device` that uses the back end's own way between devices (NCCL), and
+// `hosts` to begin with and for the host's memory. Collective over `hosts`, which must outlive it, each of
+// whose ranks has a device of its own. Null where this build has no such way: `hosts` itself takes the
+// device's memory then.
+[[nodiscard]] std::unique_ptr<Communicator> open_communicator(Device& device, Communicator& hosts);
+
 // What a back end tells of its devices.
 struct DeviceEntry {
   std::function<std::unique_ptr<Device>(const DeviceOptions&)> open;
   std::function<std::optional<std::string>(int ordinal)> why_none;
+  std::function<std::unique_ptr<Communicator>(Device&, Communicator&)> communicate = {};
 };
 // Throws Error when the kind is taken.
 void register_device(DeviceKind kind, DeviceEntry entry);

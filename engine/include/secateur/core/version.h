@@ -16,6 +16,7 @@ struct BuildInfo {
   bool cuda;                            // whether the CUDA back end was compiled in
   std::string_view cuda_version;        // of the toolkit, "" without CUDA
   std::string_view cudnn_version;       // of the headers, "" without CUDA
+  std::string_view nccl_version;        // of the headers, "" without NCCL
   std::string_view cuda_architectures;  // as given to CMake, separated by spaces, "" without CUDA
 };
 

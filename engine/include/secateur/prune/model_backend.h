@@ -27,6 +27,9 @@ struct PruningParts {
   TrainObserver& observer;
   // The unpruned network, which budgets refer to; the model's own graph where it is null.
   const Graph* base = nullptr;
+  // The processes that prune together, each with a model of its own: they share the sample that is scored and
+  // compare their plans. Trainer and evaluator have the same one. Null: this process alone.
+  Communicator* communicator = nullptr;
 };
 
 class ModelPruningBackend final : public PruningBackend {
@@ -66,6 +69,7 @@ class ModelPruningBackend final : public PruningBackend {
   };
   const View& view();
   void record_norms();
+  void compare(const PruningPlan& plan);
   [[nodiscard]] LrPhase scaled(LrPhase phase) const;
 
   PruningParts parts_;

@@ -22,6 +22,8 @@ struct ScorerOptions {
   Precision precision = Precision::fp32;
   TapStage taps = TapStage::relu;
   CorrelationKind redundancy = CorrelationKind::signed_mean;
+  // The processes that share the sample: each measures a part, and all get the statistics of the whole.
+  Communicator* communicator = nullptr;
 };
 
 class Scorer {
@@ -39,7 +41,7 @@ class Scorer {
 
   // Learns which of the criterion's candidates each space is pruned by at `rate` of its channels, and writes
   // it into the statistics (CriterionNeeds::choice). The sample is that of measure(), gone through twenty
-  // times forward and backward; the model's weights are as before afterwards.
+  // times forward and backward, by every process as a whole; the model's weights are as before afterwards.
   void choose(const Criterion& criterion, const CriterionContext& context, double rate, BatchSource& sample,
               std::vector<SpaceStatistics>& statistics);
 

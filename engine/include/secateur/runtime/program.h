@@ -66,6 +66,19 @@ struct ProgramOptions {
   bool frozen = false;
   // Not for training: the model's averages (Model::keep_averages) in place of its values.
   bool averaged = false;
+  // train alone: the processes whose parts make up one batch for batch norm; every rank runs such a program
+  // of its own, in step with the others, and says in StepState::batch_samples how large the batch is. Null:
+  // batch norm sees the own part.
+  Communicator* batch_shared_by = nullptr;
+};
+
+// Told how far a backward pass is.
+class GradientListener {
+ public:
+  virtual ~GradientListener() = default;
+  // Elements first .. first + count - 1 of the gradients' region (Model::gradients) are final: what computes
+  // them is queued. Ranges come in order, without gaps, up to ParameterLayout::trained_elements.
+  virtual void on_gradients(std::int64_t first, std::int64_t count) = 0;
 };
 
 class Program {
@@ -91,9 +104,9 @@ class Program {
 
   // Throws Error when the model was changed since (Model::generation): compile anew.
   void forward(const StepState& state);
-  // Gradients of state.loss_scale * (sum of losses) / (state.samples, or the batch size). Needs forward()
-  // just before.
-  void backward(const StepState& state);
+  // Gradients of state.loss_scale * (sum of losses) / (state.batch_samples, or state.samples, or the batch
+  // size). Needs forward() just before. `listener` may be null.
+  void backward(const StepState& state, GradientListener* listener = nullptr);
 
   [[nodiscard]] Tensor logits();  // [N, 1, 1, K]
   [[nodiscard]] Tensor losses();  // [N, 1, 1, 1]

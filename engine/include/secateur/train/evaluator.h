@@ -42,7 +42,9 @@ class MetricsReader {
 // Of the averaged weights, where the model keeps them.
 class Evaluator {
  public:
-  Evaluator(Model& model, Arena& arena, Stream& stream, std::int64_t batch, Precision precision);
+  // With a communicator each of its processes looks at a part of the set, and all get the same result.
+  Evaluator(Model& model, Arena& arena, Stream& stream, std::int64_t batch, Precision precision,
+            Communicator* communicator = nullptr);
   // Compiles anew when the model was changed since the last call.
   [[nodiscard]] Evaluation run(BatchSource& source);
 
@@ -53,6 +55,7 @@ class Evaluator {
   std::int64_t batch_;
   MetricsReader metrics_;
   Precision precision_;
+  Communicator* communicator_;
   std::unique_ptr<Program> program_;
   std::int64_t generation_ = -1;
 };

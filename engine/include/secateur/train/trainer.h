@@ -11,6 +11,7 @@
 #include "secateur/io/state_tree.h"
 #include "secateur/runtime/program.h"
 #include "secateur/train/batch_source.h"
+#include "secateur/train/data_parallel.h"
 #include "secateur/train/evaluator.h"
 #include "secateur/train/loss_scale.h"
 #include "secateur/train/lr_schedule.h"
@@ -23,7 +24,7 @@
 namespace secateur {
 
 struct TrainerOptions {
-  std::int64_t batch = 128;
+  std::int64_t batch = 128;  // of all processes together
   Precision precision = Precision::fp32;
   SgdOptions sgd;
   double label_smoothing = 0;
@@ -36,6 +37,9 @@ struct TrainerOptions {
   // the first and then every `read_every` steps, and after the last of an epoch. False: after every step.
   bool record = true;
   std::int64_t read_every = 50;
+  // The processes that share every batch; null: this one alone. With others no step is recorded.
+  Communicator* communicator = nullptr;
+  bool sync_batch_norm = false;  // statistics of the whole batch, not of the own part
 };
 
 // Seconds of the steps since they were last asked for. Reading the loss counts as forward.
@@ -137,7 +141,6 @@ class Trainer {
 
  private:
   [[nodiscard]] std::int64_t full_size() const { return model_.graph().shape(0).height; }
-  [[nodiscard]] std::unique_ptr<Program> program_of(std::int64_t samples, std::int64_t image_size);
   // What an epoch has come to, as far as the host knows.
   struct EpochSums {
     std::int64_t samples = 0;
@@ -160,6 +163,8 @@ class Trainer {
   };
 
   void compile();
+  // Of this process's part of a batch.
+  [[nodiscard]] std::unique_ptr<Program> program_of(const BatchPart& part, std::int64_t image_size);
   EpochReport run_steps(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer,
                         TrainHook* hook);
   // A step that the host looks at.
@@ -185,6 +190,8 @@ class Trainer {
   WeightAverage average_;
   Teacher* teacher_ = nullptr;
   LossScale loss_scale_;
+  DataParallel parallel_;
+  std::int64_t batch_;  // samples of a whole batch, of which program_ computes its part
   std::unique_ptr<Program> program_;
   std::unique_ptr<Program> tail_program_;
   std::unique_ptr<RecordedSteps> recorded_;  // null: the host looks after every step

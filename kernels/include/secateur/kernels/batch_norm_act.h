@@ -53,6 +53,20 @@ struct BatchNormRunning {
                                              bool relu, const BatchNormShape& shape, void* workspace,
                                              std::int64_t workspace_bytes, StreamHandle stream);
 
+// The same in two parts, for a batch that lies on several devices: the moments of each part, then, once every
+// device has those of all, y of its own part.
+//
+// moments [channels, 3]: of each channel the number of values, their mean, and the sum of their squared
+// deviations from it. Two reads of x.
+[[nodiscard]] Status batch_norm_moments(float* moments, const void* x, const BatchNormShape& shape,
+                                        void* workspace, std::int64_t workspace_bytes, StreamHandle stream);
+// moments [parts, channels, 3], merged in their order. A part without values may be all zeros.
+[[nodiscard]] Status batch_norm_act_merged(void* y, float* saved_mean, float* saved_inverse_deviation,
+                                           const BatchNormRunning& running, const float* moments,
+                                           std::int64_t parts, const void* x, const void* residual,
+                                           const BatchNormParameters& parameters, bool relu,
+                                           const BatchNormShape& shape, StreamHandle stream);
+
 // Normalises by given statistics. `residual` may be null. y may be x or residual.
 [[nodiscard]] Status batch_norm_act_inference(void* y, const void* x, const void* residual,
                                               const BatchNormParameters& parameters, const float* mean,
@@ -84,5 +98,23 @@ struct BatchNormGradients {
                                              bool batch_statistics, const BatchNormShape& shape,
                                              void* workspace, std::int64_t workspace_bytes,
                                              StreamHandle stream);
+
+// The same in two parts, likewise: the sums over the own part, and dx and dresidual of it from the sums over
+// all parts, which have total_rows rows. sums [2, channels]: sum dz, then sum dz * xhat, which dshift and
+// dscale (either may be null) get too.
+[[nodiscard]] Status batch_norm_act_backward_sums(float* sums, float* dscale, float* dshift, const void* dy,
+                                                  const void* x, const void* y,
+                                                  const BatchNormParameters& parameters,
+                                                  const float* saved_mean,
+                                                  const float* saved_inverse_deviation, bool relu,
+                                                  const BatchNormShape& shape, void* workspace,
+                                                  std::int64_t workspace_bytes, StreamHandle stream);
+// `sums` is null for given statistics.
+[[nodiscard]] Status batch_norm_act_backward_apply(void* dx, void* dresidual, const float* sums,
+                                                   std::int64_t total_rows, const void* dy, const void* x,
+                                                   const void* y, const BatchNormParameters& parameters,
+                                                   const float* saved_mean,
+                                                   const float* saved_inverse_deviation, bool relu,
+                                                   const BatchNormShape& shape, StreamHandle stream);
 
 }  // namespace secateur::kernels
