@@ -77,7 +77,9 @@ Launch launch_from(const Environment& environment) {
   launch.local_rank = reader.get_or("LOCAL_RANK", 0, kMostProcesses, launch.rank);
   launch.local_size = reader.get_or("LOCAL_WORLD_SIZE", 1, kMostProcesses, launch.size);
   launch.rendezvous.address = reader.text_or("MASTER_ADDR", launch.rendezvous.address);
-  launch.rendezvous.port = reader.get_or("MASTER_PORT", 1, 65535, launch.rendezvous.port);
+  launch.rendezvous.port = reader.get_or("MASTER_PORT", 1, 65534, launch.rendezvous.port);
+  // Of torchrun, whose own process listens at MASTER_PORT: the next one is for the ranks.
+  if (reader.text_or("TORCHELASTIC_USE_AGENT_STORE", "") == "True") ++launch.rendezvous.port;
   constexpr int kMostSeconds = 7 * 24 * 3600;
   if (const int seconds = reader.get_or("SECATEUR_DIST_TIMEOUT", 1, kMostSeconds, 0); seconds > 0) {
     launch.rendezvous.arrival = std::chrono::seconds(seconds);

@@ -69,6 +69,15 @@ TEST(Launch, ByTheVariablesOfTorchrun) {
   EXPECT_EQ(short_form.local_size, 2);
 }
 
+TEST(Launch, ByTorchrunItself) {
+  EXPECT_EQ(launch_with({{"WORLD_SIZE", "2"},
+                         {"RANK", "1"},
+                         {"MASTER_PORT", "4000"},
+                         {"TORCHELASTIC_USE_AGENT_STORE", "True"}})
+                .rendezvous.port,
+            4001);
+}
+
 TEST(Launch, NamesTheVariableThatIsWrong) {
   EXPECT_NE(error_of({{"WORLD_SIZE", "2"}}).find("RANK is not"), std::string::npos);
   EXPECT_NE(error_of({{"WORLD_SIZE", "2"}, {"RANK", "2"}}).find("RANK is '2', expected a number from 0 to 1"),

@@ -42,8 +42,9 @@ using Environment = std::function<std::optional<std::string>(const std::string& 
 
 // Reads OMPI_COMM_WORLD_SIZE, _RANK, _LOCAL_RANK, _LOCAL_SIZE (Open MPI) or PMI_SIZE, PMI_RANK,
 // MPI_LOCALRANKID, MPI_LOCALNRANKS (MPICH and its kin); else RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE,
-// MASTER_ADDR and MASTER_PORT. SECATEUR_DIST_TIMEOUT: seconds for both times of a rendezvous. Throws Error
-// that names a variable with an impossible value, or one that is missing.
+// MASTER_ADDR and MASTER_PORT (of torchrun itself, whose store has that port: the next one).
+// SECATEUR_DIST_TIMEOUT: seconds for both times of a rendezvous. Throws Error that names a variable with an
+// impossible value, or one that is missing.
 [[nodiscard]] Launch launch_from(const Environment& environment);
 
 // Joins the job: waits until all of its processes have come. Null where there is no other. Throws Error that
