@@ -45,6 +45,14 @@ TEST(ImageNetRecipe, HasWhatARecipeOfThe2020sHas) {
   EXPECT_FALSE(o.train.decay_norm_and_bias);
 }
 
+TEST(ImageNetRecipe, FineTunesByTheUnprunedNetworksScores) {
+  const app::RunOptions o = options_of("imagenet-resnet50-prune.toml");
+  EXPECT_GT(o.train.distill, 0);
+  EXPECT_TRUE(o.train.teacher.empty());
+  EXPECT_GT(o.train.ema, 0.999);
+  EXPECT_NEAR(o.prune.budget.fraction, 0.482, 1e-12);
+}
+
 TEST(ImageNetRecipe, ThePapersHasNoneOfIt) {
   const app::RunOptions o = options_of("imagenet-resnet50-paper.toml");
   EXPECT_EQ(o.model.name, "resnet50");
@@ -81,24 +89,24 @@ class ImageNetRecipeRuns : public ::testing::Test {
 };
 
 // Twelve images of two classes, 16 pixels and then 32: trained, then pruned with a teacher, all by the
-// recipe.
+// recipes.
 TEST_F(ImageNetRecipeRuns, AtTheSizeOfATest) {
-  const std::string small = fmt::format(
-      " --recipe {} --data-dir {} --image-size 32 --validation 4 --batch 4 --eval-batch 4 --threads 2 ",
-      recipe_path("imagenet-resnet50.toml").string(), path("images"));
-  run("train --model resnet18 --epochs 3 --warmup-epochs 1 --resize-from 16 --resize-until-epoch 2 "
+  const std::string small = " --data-dir " + path("images") +
+                            " --image-size 32 --validation 4 --batch 4 --eval-batch 4 --threads 2 ";
+  const auto recipe = [](const char* name) { return " --recipe " + recipe_path(name).string() + " "; };
+  run("train --model resnet18 --set train.learning-rate=0.01 --epochs 3 --warmup-epochs 1 --resize-from 16 "
+      "--resize-until-epoch 2 "
       "--resize-step 8" +
-      small + "--out " + path("base"));
+      recipe("imagenet-resnet50.toml") + small + "--out " + path("base"));
   EXPECT_TRUE(read_checkpoint(path("base/last.h5")).contains("model/averages/fc.weight"));
-  run("prune --weights " + path("base/model.h5") + small +
-      "--rounds 1 --finetune-epochs 1 --distill 0.5 --resize-from 0 --sample-images 4 --sample-batch 4 "
+  run("prune --weights " + path("base/model.h5") + recipe("imagenet-resnet50-prune.toml") + small +
+      "--rounds 1 --set prune.learning-rate=0.001 --finetune-epochs 1 --sample-images 4 --sample-batch 4 "
       "--out " +
       path("pruned"));
+  EXPECT_TRUE(read_checkpoint(path("pruned/last.h5")).contains("teacher/parameters/fc.weight"));
   run("eval " + path("pruned/model.h5") + " --data imagefolder --image-size 32 --data-dir " + path("images"));
-
-  run("train --model resnet18 --epochs 1 --recipe " + recipe_path("imagenet-resnet50-paper.toml").string() +
-      " --data-dir " + path("images") +
-      " --image-size 32 --validation 4 --batch 4 --eval-batch 4 --threads 2 --out " + path("paper"));
+  run("train --model resnet18 --set train.learning-rate=0.01 --epochs 1" +
+      recipe("imagenet-resnet50-paper.toml") + small + "--out " + path("paper"));
 }
 
 }  // namespace
