@@ -67,8 +67,14 @@ TEST(Findings, ColumnsOfTheLastRoundComeFromTheLog) {
   app::RunHistory run = run_with(0.9, 0.88);
   EXPECT_EQ(cell({run}, "validation: before fine-tuning").text, "");
   EXPECT_EQ(cell({run}, "minutes").text, "");
-  run.rounds[1] = {.round = 1, .accuracy = 0.5, .removed = 0.1, .best = 0.6};
-  run.rounds[2] = {.round = 2, .accuracy = 0.85, .removed = 0.3, .best = 0.87};
+  const auto add_round = [&](std::int64_t round, double removed, double accuracy, double best) {
+    app::RoundRecord& record = run.rounds[round];
+    record.removed = removed;
+    record.accuracy = accuracy;
+    record.best = best;
+  };
+  add_round(1, 0.1, 0.5, 0.6);
+  add_round(2, 0.3, 0.85, 0.87);
   run.seconds = 90;
   run.measured["after"].peak_bytes = 3 << 20;
   EXPECT_EQ(cell({run}, "validation: before fine-tuning").text, "30.00 %");
@@ -89,8 +95,12 @@ TEST(Pareto, FrontIsWhatNoOtherPointBeatsInBoth) {
 
 // Two figures, and what the table does not show stands in the title.
 TEST(Findings, AComparisonHasItsFrontsAndItsCautions) {
-  const Findings findings = find_experiment("compare").findings(
-      {{{"a", {}}, {run_with(0.7, 0.69)}}, {{"b", {}}, {run_with(0.7, 0.65)}}});
+  std::vector<Outcome> outcomes(2);
+  outcomes[0].point.name = "a";
+  outcomes[0].runs.push_back(run_with(0.7, 0.69));
+  outcomes[1].point.name = "b";
+  outcomes[1].runs.push_back(run_with(0.7, 0.65));
+  const Findings findings = find_experiment("compare").findings(outcomes);
   ASSERT_EQ(findings.figures.size(), 2U);
   EXPECT_EQ(findings.figures[0].name, "pareto-flops");
   EXPECT_NE(findings.figures[0].svg.find("not beaten in both"), std::string::npos);
