@@ -30,14 +30,16 @@ Taps triangle_taps(double origin, double extent, std::int64_t inputs, std::int64
   const auto low = std::max<std::int64_t>(0, static_cast<std::int64_t>(std::floor(origin)));
   const std::int64_t high = std::min(inputs, static_cast<std::int64_t>(std::ceil(origin + extent)));
   Taps taps;
-  taps.length = static_cast<std::int64_t>(std::ceil(support)) * 2 + 1;
+  // At most floor(x + 2 support) - floor(x); what rounding would add to that has no weight.
+  taps.length = static_cast<std::int64_t>(std::ceil(2 * support));
   taps.first.resize(static_cast<std::size_t>(count));
   taps.weights.assign(static_cast<std::size_t>(count * taps.length), 0);
   std::vector<double> exact;
   for (std::int64_t i = 0; i < count; ++i) {
     const double center = origin + (static_cast<double>(begin + i) + 0.5) * scale;
     const std::int64_t first = std::max(low, static_cast<std::int64_t>(std::floor(center - support + 0.5)));
-    const std::int64_t end = std::min(high, static_cast<std::int64_t>(std::floor(center + support + 0.5)));
+    const std::int64_t end =
+        std::min({high, first + taps.length, static_cast<std::int64_t>(std::floor(center + support + 0.5))});
     exact.clear();
     double sum = 0;
     for (std::int64_t k = first; k < end; ++k) {

@@ -114,7 +114,7 @@ void WinogradConvolution::run(const Tensor& input, const Tensor& output, const f
     for (std::int64_t point = 0; point < kWinogradPoints; ++point) {
       kernels_.multiply(product);
       product.a += in_point_;
-      product.b += problem_.channels * columns_;
+      product.b += winograd_point_stride(problem_.channels, columns_);
       product.c += out_point_;
     }
     WinogradEpilogue epilogue{bias, nullptr, 0, 0, relu};

@@ -36,7 +36,7 @@ enum class WinogradUse {
   input_gradient  // turned by 180 degrees: depth is its filters, a column is a channel
 };
 
-// Filters at the 36 points, [36, panels, depth, 16]: what a convolution reads. Columns past the last one are
+// Filters at the 36 points, [36][panels, depth, 16]: what a convolution reads. Columns past the last one are
 // zeros.
 class WinogradFilters {
  public:

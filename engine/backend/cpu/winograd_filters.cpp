@@ -3,6 +3,7 @@
 
 #include "backend/cpu/vectors.h"
 #include "backend/cpu/winograd.h"
+#include "backend/cpu/winograd_tiles.h"
 #include "backend/cpu/winograd_weight_gradient.h"
 
 namespace secateur::cpu {
@@ -101,7 +102,7 @@ WinogradFilters::WinogradFilters(std::int64_t filters, std::int64_t channels, Wi
       columns_(use == WinogradUse::forward ? filters : channels) {}
 
 std::int64_t WinogradFilters::bytes() const {
-  return kWinogradPoints * panels() * depth_ * kWinogradPanel * size_of(DType::f32);
+  return kWinogradPoints * winograd_point_stride(depth_, panels() * kWinogradPanel) * size_of(DType::f32);
 }
 
 void WinogradFilters::transform(const float* stored, float* points) const {
@@ -111,6 +112,7 @@ void WinogradFilters::transform(const float* stored, float* points) const {
 // A filter's channels lie side by side, and a panel wants its filters so: 8 x 8 blocks are transposed.
 void WinogradFilters::transform_own(const float* stored, float* points) const {
   const std::int64_t row = kTaps * channels_;
+  const std::int64_t point_stride = winograd_point_stride(depth_, panels() * kPanel);
   const std::int64_t blocks = (channels_ + kLanes - 1) / kLanes;
 #pragma omp parallel for schedule(static) collapse(2) if (filters_ * channels_ > 1024)
   for (std::int64_t panel = 0; panel < panels(); ++panel) {
@@ -125,7 +127,7 @@ void WinogradFilters::transform_own(const float* stored, float* points) const {
         for (int p = 0; p < kWinogradPoints; ++p) lanes[p][k] = of_filter[p];
       }
       for (std::int64_t p = 0; p < kWinogradPoints; ++p) {
-        float* to = points + ((p * panels() + panel) * depth_ + channel) * kPanel;
+        float* to = points + p * point_stride + (panel * depth_ + channel) * kPanel;
         for (int half = 0; half < kPanel; half += kLanes) {
           V block_of_eight[kLanes];
           std::copy_n(lanes[p] + half, kLanes, block_of_eight);
@@ -139,6 +141,7 @@ void WinogradFilters::transform_own(const float* stored, float* points) const {
 
 void WinogradFilters::transform_turned(const float* stored, float* points) const {
   const std::int64_t row = kTaps * channels_;
+  const std::int64_t point_stride = winograd_point_stride(depth_, panels() * kPanel);
 #pragma omp parallel for schedule(static) if (filters_ * channels_ > 1024)
   for (std::int64_t filter = 0; filter < filters_; ++filter) {
     for (std::int64_t channel = 0; channel < panels() * kPanel; channel += kLanes) {
@@ -147,7 +150,7 @@ void WinogradFilters::transform_turned(const float* stored, float* points) const
       float* to = points + (channel / kPanel * depth_ + filter) * kPanel + channel % kPanel;
       for (const V& value : of_filter) {
         store(to, value);
-        to += panels() * depth_ * kPanel;
+        to += point_stride;
       }
     }
   }
@@ -155,6 +158,7 @@ void WinogradFilters::transform_turned(const float* stored, float* points) const
 
 void winograd_filters_from_points(const float* points, std::int64_t leading, std::int64_t filters,
                                   std::int64_t channels, float* stored) {
+  const std::int64_t point_stride = winograd_point_stride(filters, leading);
 #pragma omp parallel for schedule(static) if (filters * channels > 1024)
   for (std::int64_t filter = 0; filter < filters; ++filter) {
     for (std::int64_t channel = 0; channel < channels; channel += kLanes) {
@@ -163,7 +167,7 @@ void winograd_filters_from_points(const float* points, std::int64_t leading, std
         V column[6];
         V taps[3];
         for (std::int64_t y = 0; y < 6; ++y) {
-          column[y] = load<kLanes>(points + ((y * 6 + x) * filters + filter) * leading + channel);
+          column[y] = load<kLanes>(points + (y * 6 + x) * point_stride + filter * leading + channel);
         }
         filter_gradient(column, taps);
         for (int r = 0; r < 3; ++r) half[r][x] = taps[r];

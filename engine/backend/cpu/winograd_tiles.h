@@ -1,4 +1,5 @@
-// Which part of a map lies behind a tile: for winograd.cpp and winograd_weight_gradient.cpp.
+// How points lie in memory, and which part of a map lies behind a tile: for the files of Winograd's
+// filtering.
 #pragma once
 
 #include <algorithm>
@@ -9,8 +10,8 @@ namespace secateur::cpu {
 
 // Floats from one point's matrix to the next. Not a multiple of 4 KiB, which would bring the 36 lines that a
 // transform writes at a time into one set of the first-level cache.
-[[nodiscard]] constexpr std::int64_t winograd_point_stride(std::int64_t tiles, std::int64_t lanes) {
-  return tiles * lanes + kWinogradPanel;
+[[nodiscard]] constexpr std::int64_t winograd_point_stride(std::int64_t rows, std::int64_t lanes) {
+  return rows * lanes + kWinogradPanel;
 }
 
 [[nodiscard]] constexpr std::int64_t whole_panels(std::int64_t columns) {

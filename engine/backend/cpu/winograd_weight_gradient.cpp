@@ -32,14 +32,14 @@ WinogradWeightGradient::WinogradWeightGradient(const WinogradProblem& problem, c
       out_point_(winograd_point_stride(set_, filter_columns_)) {}
 
 std::int64_t WinogradWeightGradient::workspace_bytes() const {
-  const std::int64_t sums = problem_.filters * channel_columns_;
+  const std::int64_t sums = winograd_point_stride(problem_.filters, channel_columns_);
   const std::int64_t zeros = whole_panels(problem_.input[1] * problem_.channel_lanes);
   return (kWinogradPoints * (in_point_ + out_point_ + sums) + zeros) * size_of(DType::f32);
 }
 
 void WinogradWeightGradient::run(const Tensor& input, const Tensor& output_gradient, const Tensor& result,
                                  void* workspace) const {
-  const std::int64_t sums_of_point = problem_.filters * channel_columns_;
+  const std::int64_t sums_of_point = winograd_point_stride(problem_.filters, channel_columns_);
   auto* in = static_cast<float*>(workspace);
   float* out = in + kWinogradPoints * in_point_;
   float* sums = out + kWinogradPoints * out_point_;

@@ -28,7 +28,7 @@ class WinogradWeightGradient {
   std::int64_t in_point_, out_point_;              // floats from one point's matrix to the next
 };
 
-// stored [filters, 3, 3, channels] = Gt points G, of points [36, filters, leading].
+// stored [filters, 3, 3, channels] = Gt points G, of points [36][filters, leading].
 void winograd_filters_from_points(const float* points, std::int64_t leading, std::int64_t filters,
                                   std::int64_t channels, float* stored);
 
