@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "backend/cuda/cudnn_descriptor.h"
+#include "backend/cuda/conv_descriptor.h"
 #include "backend/cuda/plan_search.h"
 #include "secateur/core/error.h"
 
@@ -10,73 +10,6 @@ namespace secateur {
 namespace {
 
 enum Uid : std::int64_t { kInputUid = 1, kFilterUid = 2, kOutputUid = 3 };
-
-cudnnDataType_t cudnn_type(DType type) {
-  switch (type) {
-    case DType::f32:
-      return CUDNN_DATA_FLOAT;
-    case DType::f16:
-      return CUDNN_DATA_HALF;
-    case DType::bf16:
-      return CUDNN_DATA_BFLOAT16;
-    default:
-      fail("cuDNN's convolutions take f32, f16 and bf16 here, not {}", name_of(type));
-  }
-}
-
-// Extents in cuDNN's order N, C, H, W (K, C, R, S for filters), laid out with channels last.
-CudnnDescriptor channels_last(Uid uid, DType type, std::array<std::int64_t, 4> nchw) {
-  const auto [n, c, h, w] = nchw;
-  const std::array<std::int64_t, 4> strides{h * w * c, 1, w * c, c};
-  CudnnDescriptor tensor(CUDNN_BACKEND_TENSOR_DESCRIPTOR, "tensor of a convolution");
-  const cudnnDataType_t data_type = cudnn_type(type);
-  tensor.set_raw(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &data_type);
-  tensor.set(CUDNN_ATTR_TENSOR_DIMENSIONS, nchw);
-  tensor.set(CUDNN_ATTR_TENSOR_STRIDES, strides);
-  tensor.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, uid);
-  tensor.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, 16);
-  tensor.finalize();
-  return tensor;
-}
-
-CudnnDescriptor convolution(const ConvProblem& problem) {
-  CudnnDescriptor descriptor(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, "convolution");
-  const cudnnDataType_t compute = CUDNN_DATA_FLOAT;
-  const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
-  descriptor.set_raw(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &compute);
-  descriptor.set_raw(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode);
-  descriptor.set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, 2);
-  descriptor.set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, problem.padding);
-  descriptor.set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, problem.padding);
-  descriptor.set(CUDNN_ATTR_CONVOLUTION_DILATIONS, problem.dilation);
-  descriptor.set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, problem.stride);
-  descriptor.finalize();
-  return descriptor;
-}
-
-// What the three passes call the same things.
-struct PassNames {
-  cudnnBackendDescriptorType_t type;
-  cudnnBackendAttributeName_t convolution, input, filter, output, alpha, beta;
-};
-
-const PassNames& names_of(ConvPass pass) {
-  static constexpr std::array<PassNames, 3> kNames{
-      {{CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
-        CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
-        CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
-        CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA},
-       {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
-        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
-        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
-        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA},
-       {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
-        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
-        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
-        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
-        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA}}};
-  return kNames.at(static_cast<std::size_t>(pass));
-}
 
 // An operation graph of one convolution with the descriptors that it refers to.
 struct OperationGraph {
@@ -90,18 +23,10 @@ OperationGraph operation_graph(const ConvProblem& p, cudnnHandle_t handle) {
       channels_last(kFilterUid, type,
                     {p.output.channels, p.input.channels / p.groups, p.kernel[0], p.kernel[1]}),
       channels_last(kOutputUid, type, {p.batch, p.output.channels, p.output.height, p.output.width}),
-      convolution(p),
-      CudnnDescriptor(names_of(p.pass).type, p.to_string()),
+      convolution_descriptor(p),
+      CudnnDescriptor(conv_pass_names(p.pass).type, p.to_string()),
       CudnnDescriptor(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, p.to_string())};
-  const PassNames& names = names_of(p.pass);
-  const float alpha = 1;
-  const float beta = 0;
-  g.operation.set(names.convolution, g.convolution);
-  g.operation.set(names.input, g.input);
-  g.operation.set(names.filter, g.filter);
-  g.operation.set(names.output, g.output);
-  g.operation.set_raw(names.alpha, CUDNN_TYPE_FLOAT, 1, &alpha);
-  g.operation.set_raw(names.beta, CUDNN_TYPE_FLOAT, 1, &beta);
+  set_convolution(g.operation, p.pass, g.convolution, g.input, g.filter, g.output);
   g.operation.finalize();
   g.graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, g.operation);
   if (handle != nullptr) g.graph.set_raw(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
