@@ -33,7 +33,9 @@ UpdateSlabs Sgd::slabs() {
           .momentum = model_.momenta(),
           .elements = model_.layout().trained_elements,
           .segments = terms_.segments,
-          .decay = terms_.decay};
+          .decay = terms_.decay,
+          .averages = model_.averaged() ? model_.averages() : nullptr,
+          .averaged_elements = model_.layout().value_elements()};
 }
 
 void Sgd::step(double learning_rate, Stream& stream, double gradient_scale) {

@@ -34,11 +34,9 @@ class PartClock {
   Clock::time_point last_;
 };
 
-// Averages follow a schedule of their own, a teacher runs a program of its own, and processes wait for each
-// other: their steps are not recorded.
+// A teacher runs programs of its own, and processes wait for each other: their steps are not recorded.
 bool may_be_recorded(const TrainerOptions& options) {
-  return options.record && options.average_decay == 0 && options.distillation.weight == 0 &&
-         options.communicator == nullptr;
+  return options.record && options.distillation.weight == 0 && options.communicator == nullptr;
 }
 
 }  // namespace

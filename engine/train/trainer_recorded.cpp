@@ -14,7 +14,9 @@ void Trainer::begin_recorded(std::span<const double> rates) {
                     .nesterov = options_.sgd.nesterov,
                     .scales_loss = loss_scale_.active(),
                     .scaling = loss_scale_.options(),
-                    .loss_scale = loss_scale_.state()});
+                    .loss_scale = loss_scale_.state(),
+                    .average_decay = average_.decay(),
+                    .average_updates = average_.active() ? average_.updates() : 0});
 }
 
 bool Trainer::take_recorded_step(Program& program, std::int64_t step, std::span<const double> rates,
@@ -31,6 +33,7 @@ void Trainer::read_back(std::span<const double> rates, EpochSums& sums) {
   const DeviceStepReading reading = recorded_->read();
   sums = {.samples = reading.samples, .loss = reading.loss_sum, .top1 = reading.top1};
   step_ = recorded_from_ + reading.steps;
+  if (average_.active()) average_.follow(reading.average_updates);
   loss_scale_.follow(reading.loss_scale, reading.loss_scale_exhausted);
   if (!reading.loss_not_finite) return;
   const std::int64_t batch = program_->batch();

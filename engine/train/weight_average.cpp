@@ -25,15 +25,20 @@ WeightAverage::WeightAverage(Model& model, double decay, Stream& stream) : model
   }
 }
 
-void WeightAverage::update(Stream& stream) {
-  if (!active()) return;
+std::int64_t WeightAverage::updates() {
   if (generation_ != model_.generation()) {
     generation_ = model_.generation();
     const std::int64_t parameters = parameter_count(model_);
     if (parameters != parameters_) updates_ = 0;
     parameters_ = parameters;
   }
-  const auto before = static_cast<double>(updates_);
+  return updates_;
+}
+
+// The kernel settle_step finds the same decay on a GPU.
+void WeightAverage::update(Stream& stream) {
+  if (!active()) return;
+  const auto before = static_cast<double>(updates());
   primitives_of(model_.device().kind())
       .average_update(stream, model_.dtype(), model_.averages(), model_.values(),
                       model_.layout().value_elements(), std::min(decay_, (1 + before) / (10 + before)));

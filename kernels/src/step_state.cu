@@ -26,6 +26,13 @@ __device__ __forceinline__ bool adapt(ScaledLoss& scale, bool overflow) {
   return true;
 }
 
+// The average's weight in the update that follows.
+__device__ __forceinline__ void warm_up(Averaging& averaging) {
+  const auto updates = static_cast<double>(averaging.updates);
+  averaging.weight = static_cast<float>(1.0 - least(averaging.decay, (1.0 + updates) / (10.0 + updates)));
+  averaging.updates += 1;
+}
+
 constexpr int kThreads = 1;
 
 __global__ void __launch_bounds__(kThreads) settle_step_kernel(StepState* state, std::int64_t samples) {
@@ -39,6 +46,7 @@ __global__ void __launch_bounds__(kThreads) settle_step_kernel(StepState* state,
     now.sgd.gradient_scale = 1.0F / now.loss_scale.value;
     if (adapt(now.loss_scale, overflow)) {
       now.skip = overflow ? 1 : 0;
+      if (!overflow && now.averaging.decay > 0.0) warm_up(now.averaging);
       now.step += 1;
       now.first += samples;
       now.taken += 1;

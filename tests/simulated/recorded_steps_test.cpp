@@ -74,6 +74,7 @@ struct Training {
       result.push_back(whole.model.read(p, *whole.stream));
       const Tensor momentum = whole.model.momentum(p);
       if (!momentum.empty()) result.push_back(read_values(momentum, *whole.stream));
+      if (whole.model.averaged()) result.push_back(read_values(whole.model.average(p), *whole.stream));
     }
     return result;
   }
@@ -96,6 +97,18 @@ Cost cost_of(const std::function<void()>& work) {
   return {gpu().synchronizations - before.synchronizations, gpu().allocations - before.allocations,
           gpu().instantiations - before.instantiations, gpu().graph_launches - before.graph_launches,
           simt::statistics().launches - kernels};
+}
+
+// Removes a channel of every layer that can lose one.
+void cut_one_channel_each(Training& training) {
+  Model& model = training.whole.model;
+  const ChannelSpaces spaces(model.graph());
+  KeptMembers kept = spaces.keep_all();
+  for (std::size_t s = 0; s < kept.size(); ++s) {
+    if (!spaces.spaces()[s].pinned) kept[s].pop_back();
+  }
+  training.whole.arena.clear();
+  static_cast<void>(apply_plan(model, PruningPlan::from_members(spaces, kept), *training.whole.stream));
 }
 
 void expect_equal_epochs(Training& recorded, Training& looked_at, int epochs) {
@@ -136,23 +149,29 @@ TEST(RecordedSteps, OverflowsAreSkippedAndTheScaleHalved) {
   EXPECT_NE(recorded.values(), before);
 }
 
+// Averages of the weights, with steps that are skipped and, after a removal, a warm-up from the beginning.
+TEST(RecordedSteps, AverageTheWeights) {
+  Training recorded(selftest::small_vgg(4, 0.3), Precision::fp16, true);
+  Training looked_at(selftest::small_vgg(4, 0.3), Precision::fp16, false);
+  for (Training* training : {&recorded, &looked_at}) {
+    training->options.average_decay = 0.3;
+    training->set_loss_scale(16777216);
+  }
+  expect_equal_epochs(recorded, looked_at, 3);
+  for (Training* training : {&recorded, &looked_at}) cut_one_channel_each(*training);
+  expect_equal_epochs(recorded, looked_at, 1);
+  StateTree saved;
+  recorded.trainer().save(StateWriter(saved));
+  EXPECT_EQ(StateReader(saved).get<std::int64_t>("average/updates"), 3);
+}
+
 TEST(RecordedSteps, GoOnAfterARemoval) {
-  const auto prune = [](Training& training) {
-    Model& model = training.whole.model;
-    const ChannelSpaces spaces(model.graph());
-    KeptMembers kept = spaces.keep_all();
-    for (std::size_t s = 0; s < kept.size(); ++s) {
-      if (!spaces.spaces()[s].pinned) kept[s].pop_back();
-    }
-    training.whole.arena.clear();
-    static_cast<void>(apply_plan(model, PruningPlan::from_members(spaces, kept), *training.whole.stream));
-  };
   Training recorded(selftest::small_vgg(4, 0.3), Precision::fp16, true);
   Training looked_at(selftest::small_vgg(4, 0.3), Precision::fp16, false);
   const Cost cost = cost_of([&] {
     expect_equal_epochs(recorded, looked_at, 2);
-    prune(recorded);
-    prune(looked_at);
+    cut_one_channel_each(recorded);
+    cut_one_channel_each(looked_at);
     expect_equal_epochs(recorded, looked_at, 2);
   });
   EXPECT_EQ(cost.instantiations, 2 * 2);  // programs times generations of the model

@@ -5,6 +5,7 @@
 #include "backend/cuda/weight_update.h"
 #include "secateur/core/error.h"
 #include "secateur/kernels/elementwise.h"
+#include "secateur/kernels/weight_average.h"
 
 namespace secateur::cuda {
 namespace {
@@ -40,7 +41,9 @@ void CudaDeviceStep::begin(const DeviceStepStart& start) {
   state.loss_scale = scaled_loss(start);
   state.sgd.momentum = static_cast<float>(start.momentum);
   state.sgd.nesterov = start.nesterov ? 1 : 0;
+  state.averaging = {.decay = start.average_decay, .updates = start.average_updates};
   scales_loss_ = start.scales_loss;
+  averages_ = start.average_decay > 0;
   stream_.copy_to_device(learning_rates_.data(), rates.data(), bytes);
   stream_.copy_to_device(state_.data(), &state, sizeof(state));
   stream_.synchronize();  // the host's copies go
@@ -54,6 +57,11 @@ void CudaDeviceStep::update(const UpdateSlabs& slabs, std::int64_t samples) {
   }
   check(kernels::settle_step(state(), samples, stream_.handle()));
   queue_weight_update(stream_, slabs, &state()->sgd, &state()->skip);
+  if (!averages_) return;
+  require(slabs.averages != nullptr, "weights that are averaged need memory for their averages");
+  check(kernels::weight_average(static_cast<float*>(slabs.averages), static_cast<const float*>(slabs.weights),
+                                slabs.averaged_elements, &state()->averaging.weight, &state()->skip,
+                                stream_.handle()));
 }
 
 DeviceStepReading CudaDeviceStep::read() {
@@ -66,7 +74,8 @@ DeviceStepReading CudaDeviceStep::read() {
           .loss_not_finite = state.halt == kernels::Halt::loss,
           .loss_scale_exhausted = state.halt == kernels::Halt::loss_scale,
           .loss_scale = {static_cast<double>(state.loss_scale.value), state.loss_scale.finite_steps,
-                         state.loss_scale.skipped}};
+                         state.loss_scale.skipped},
+          .average_updates = state.averaging.updates};
 }
 
 }  // namespace secateur::cuda

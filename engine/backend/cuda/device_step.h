@@ -24,6 +24,7 @@ class CudaDeviceStep final : public DeviceStep {
   Slab state_;
   Slab learning_rates_;  // grows; the state says where it lies
   bool scales_loss_ = false;
+  bool averages_ = false;
 };
 
 }  // namespace secateur::cuda

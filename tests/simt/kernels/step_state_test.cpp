@@ -79,6 +79,26 @@ TEST(StepState, TheLossScaleFollowsTheOverflows) {
   EXPECT_EQ(steps.state().loss_scale.value, 16.0F);
 }
 
+// The warm-up of the decay by its formula, until the decay itself is less; steps that are skipped do not
+// count.
+TEST(StepState, TheAverageWarmsUp) {
+  Steps steps({.value = 8, .smallest = 1, .largest = 8, .interval = 100});
+  steps.state().averaging = {.decay = 0.2, .updates = 0};
+  const float weights[] = {0.9F, static_cast<float>(1 - 2.0 / 11), 0.8F, 0.8F};
+  for (int i = 0; i < 4; ++i) {
+    steps.settle();
+    EXPECT_EQ(steps.state().averaging.weight, weights[i]) << i;
+    EXPECT_EQ(steps.state().averaging.updates, i + 1);
+  }
+  steps.settle(true);
+  EXPECT_EQ(steps.state().averaging.updates, 4);
+  EXPECT_EQ(steps.state().averaging.decay, 0.2);
+  Steps none;
+  none.settle();
+  EXPECT_EQ(none.state().averaging.updates, 0);
+  EXPECT_EQ(none.state().averaging.weight, 0.0F);
+}
+
 TEST(StepState, AnOverflowAtTheSmallestScaleHalts) {
   Steps steps({.value = 4, .smallest = 4, .largest = 16, .interval = 2});
   steps.settle(true);

@@ -41,8 +41,9 @@ std::map<void*, std::unique_ptr<Buffer>>& memory() {
   return pieces;
 }
 
+// Streams that this thread captures: other threads' calls do them no harm (cudaStreamCaptureModeThreadLocal).
 std::set<CUstream_st*>& capturing() {
-  static std::set<CUstream_st*> streams;
+  static thread_local std::set<CUstream_st*> streams;
   return streams;
 }
 

@@ -40,6 +40,8 @@ struct DeviceStepStart {
   bool scales_loss = false;  // false: the loss is not scaled, and gradients are not looked at
   LossScaleOptions scaling;
   LossScaleState loss_scale;
+  double average_decay = 0;          // of the averaged weights (train/weight_average.h); 0: none are kept
+  std::int64_t average_updates = 0;  // before the series
 };
 
 // What a series has come to. A step that halts is not taken, and no step after it is: weights, momentum and
@@ -52,6 +54,7 @@ struct DeviceStepReading {
   bool loss_not_finite = false;       // halted
   bool loss_scale_exhausted = false;  // halted: gradients overflowed at the smallest scale
   LossScaleState loss_scale;
+  std::int64_t average_updates = 0;
 };
 
 class DeviceStep {

@@ -26,6 +26,10 @@ struct UpdateSlabs {
   // One weight decay an element, beside those of the segments: laid out as the weights and of their type.
   // Null: none.
   const void* decay = nullptr;
+  // Moving averages of the first `averaged_elements` from `weights` on (running statistics follow the
+  // weights). Null: none are kept.
+  void* averages = nullptr;
+  std::int64_t averaged_elements = 0;
 };
 
 }  // namespace secateur

@@ -22,7 +22,13 @@ class WeightAverage {
   WeightAverage(Model& model, double decay, Stream& stream);
 
   [[nodiscard]] bool active() const { return decay_ > 0; }
+  [[nodiscard]] double decay() const { return decay_; }
   void update(Stream& stream);
+
+  // Updates before the next one (t above), for the model as it is.
+  [[nodiscard]] std::int64_t updates();
+  // Takes over how many there were after updates on the device.
+  void follow(std::int64_t updates) { updates_ = updates; }
 
   // The count; the averages are saved with the model.
   void save(StateWriter writer) const;

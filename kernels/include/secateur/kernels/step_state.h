@@ -10,6 +10,7 @@
 //   find_nonfinite          over the gradients, into overflow (where the loss is scaled)
 //   settle_step             decides whether the weights are updated and moves everything on
 //   sgd_momentum            reads sgd and skip
+//   weight_average          reads averaging.weight and skip (where weights are averaged)
 //
 // The host writes the struct before the first step, and may read it after any. What is the same in every step
 // (seeds, sizes, rates of dropout) are launch arguments.
@@ -35,6 +36,14 @@ struct ScaledLoss {
   std::int64_t skipped = 0;       // steps that were not taken
 };
 
+// Exponential moving average of the weights, with a decay that warms up: after t updates it is
+// min(decay, (1 + t) / (10 + t)).
+struct Averaging {
+  double decay = 0.0;        // 0: nothing is averaged
+  std::int64_t updates = 0;  // so far
+  float weight = 0.0F;       // 1 minus the decay of the update in hand, set by settle_step
+};
+
 // Why no further step is taken until the host has looked.
 enum class Halt : std::int32_t {
   none,
@@ -49,6 +58,7 @@ struct StepState {
   std::int64_t taken = 0;                 // steps settled; its place in learning_rates
   const float* learning_rates = nullptr;  // in device memory
   ScaledLoss loss_scale;
+  Averaging averaging;
 
   // Set during a step.
   std::int32_t overflow = 0;  // gradients are not finite
@@ -61,10 +71,10 @@ struct StepState {
 };
 
 // Between a step's gradients and its update. Where all is well: sgd gets the step's learning rate and takes
-// the loss scale out, skip is cleared, and step, first (by `samples`), taken and the loss scale are those of
-// the next step. Gradients that overflowed: the same, but skip is set. A loss that is not finite, or an
-// overflow at the smallest scale: halt and skip are set, nothing moves, and every later step settles like
-// this one. One thread.
+// the loss scale out, averaging its weight, skip is cleared, and step, first (by `samples`), taken and the
+// loss scale are those of the next step. Gradients that overflowed: the same, but skip is set. A loss that is
+// not finite, or an overflow at the smallest scale: halt and skip are set, nothing moves, and every later
+// step settles like this one. One thread.
 [[nodiscard]] Status settle_step(StepState* state, std::int64_t samples, StreamHandle stream);
 
 }  // namespace secateur::kernels
