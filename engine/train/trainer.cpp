@@ -287,7 +287,7 @@ void Trainer::save(StateWriter writer) const {
   if (model_.averaged()) average_.save(writer.scope("average"));
 }
 
-void Trainer::restore_counters(const StateReader& reader) {
+void Trainer::count_on_from(const StateReader& reader) {
   epoch_ = reader.get<std::int64_t>("epoch");
   step_ = reader.get<std::int64_t>("step");
   // A run that was begun in another precision has none stored.
@@ -296,10 +296,12 @@ void Trainer::restore_counters(const StateReader& reader) {
   }
   if (average_.active() && reader.contains("average")) average_.restore(reader.scope("average"));
   place_ = {};
+  if (reader.contains("within_epoch")) ++epoch_;
 }
 
 void Trainer::restore(const StateReader& reader) {
-  restore_counters(reader);
+  count_on_from(reader);
+  epoch_ = reader.get<std::int64_t>("epoch");
   if (!reader.contains("within_epoch")) return;
   const StateReader within = reader.scope("within_epoch");
   const auto batch = within.get<std::int64_t>("batch");
@@ -314,11 +316,6 @@ void Trainer::restore(const StateReader& reader) {
                      .top1 = within.get<std::int64_t>("top1")},
             .skipped_steps = within.get<std::int64_t>("skipped_steps"),
             .seconds = within.get<double>("seconds")};
-}
-
-void Trainer::count_on_from(const StateReader& reader) {
-  restore_counters(reader);
-  if (reader.contains("within_epoch")) ++epoch_;
 }
 
 }  // namespace secateur

@@ -162,7 +162,6 @@ class Trainer {
     double seconds = 0;
   };
 
-  void restore_counters(const StateReader& reader);
   void compile();
   // Of this process's part of a batch.
   [[nodiscard]] std::unique_ptr<Program> program_of(const BatchPart& part, std::int64_t image_size);
