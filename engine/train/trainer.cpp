@@ -316,6 +316,9 @@ void Trainer::restore(const StateReader& reader) {
                      .top1 = within.get<std::int64_t>("top1")},
             .skipped_steps = within.get<std::int64_t>("skipped_steps"),
             .seconds = within.get<double>("seconds")};
+  require(place_.steps > 0 && place_.steps <= source_.size() && (place_.steps - 1) * batch < source_.size(),
+          "the stored place in the epoch, step {} of batches of {}, is none among {} images", place_.steps,
+          batch, source_.size());
 }
 
 }  // namespace secateur
