@@ -1,6 +1,7 @@
 #include "secateur/backend/conv_plan.h"
 
 #include <array>
+#include <optional>
 
 #include "backend/cuda/conv_descriptor.h"
 #include "backend/cuda/plan_search.h"
@@ -66,18 +67,38 @@ class ConvPlanner {
   explicit ConvPlanner(const GpuDescription& gpu) : search_(gpu) {}
   explicit ConvPlanner(cudnnContext* handle) : search_(handle) {}
 
+  [[nodiscard]] const std::string& gpu() const { return search_.gpu(); }
+
   [[nodiscard]] ConvPlan make(const ConvProblem& problem) const {
     OperationGraph graph = operation_graph(problem, search_.handle());
-    EnginePlan engine = search_.find(
-        graph.graph,
-        {.deterministic = problem.deterministic, .plain_fp32 = problem.precision == Precision::fp32},
-        fmt::format("the convolution '{}'", problem.to_string()));
+    EnginePlan engine = search_.find(graph.graph, rules_of(problem), name_of(problem));
+    return plan_of(problem, std::move(graph), std::move(engine));
+  }
+
+  // The plan of a choice that was made before; nothing where cuDNN does not take it, or it may not be used.
+  [[nodiscard]] std::optional<ConvPlan> make(const ConvProblem& problem, const ConvChoice& choice) const {
+    OperationGraph graph = operation_graph(problem, search_.handle());
+    std::optional<EnginePlan> engine =
+        search_.recall(graph.graph, rules_of(problem), choice, name_of(problem));
+    if (!engine) return std::nullopt;
+    return plan_of(problem, std::move(graph), std::move(*engine));
+  }
+
+ private:
+  static EngineRules rules_of(const ConvProblem& problem) {
+    return {.deterministic = problem.deterministic, .plain_fp32 = problem.precision == Precision::fp32};
+  }
+
+  static std::string name_of(const ConvProblem& problem) {
+    return fmt::format("the convolution '{}'", problem.to_string());
+  }
+
+  static ConvPlan plan_of(const ConvProblem& problem, OperationGraph graph, EnginePlan engine) {
     ConvPlan plan;
     plan.problem_ = problem;
     plan.engine_ = engine.engine;
-    plan.engine_index_ = engine.engine_index;
+    plan.choice_ = engine.choice;
     plan.workspace_ = engine.workspace;
-    plan.rank_ = engine.rank;
     plan.tensor_cores_ = engine.tensor_cores;
     plan.deterministic_ = engine.deterministic;
     plan.descriptors_ =
@@ -85,12 +106,15 @@ class ConvPlanner {
     return plan;
   }
 
- private:
   PlanSearch search_;
 };
 
-ConvPlanCache::ConvPlanCache(const GpuDescription& gpu) : planner_(std::make_unique<ConvPlanner>(gpu)) {}
-ConvPlanCache::ConvPlanCache(cudnnContext* handle) : planner_(std::make_unique<ConvPlanner>(handle)) {}
+ConvPlanCache::ConvPlanCache(const GpuDescription& gpu)
+    : planner_(std::make_unique<ConvPlanner>(gpu)),
+      choices_(planner_->gpu(), static_cast<std::int64_t>(cudnnGetVersion())) {}
+ConvPlanCache::ConvPlanCache(cudnnContext* handle)
+    : planner_(std::make_unique<ConvPlanner>(handle)),
+      choices_(planner_->gpu(), static_cast<std::int64_t>(cudnnGetVersion())) {}
 ConvPlanCache::~ConvPlanCache() = default;
 
 std::shared_ptr<const ConvPlan> ConvPlanCache::find(const ConvProblem& problem) {
@@ -99,7 +123,12 @@ std::shared_ptr<const ConvPlan> ConvPlanCache::find(const ConvProblem& problem) 
   if (found == entries_.end()) {
     Entry entry;
     try {
-      entry.plan = std::make_shared<const ConvPlan>(planner_->make(problem));
+      const ConvChoice* choice = choices_.find(problem);
+      std::optional<ConvPlan> plan = choice == nullptr ? std::nullopt : planner_->make(problem, *choice);
+      recalled_ += plan ? 1 : 0;
+      if (!plan) plan = planner_->make(problem);
+      choices_.set(problem, plan->choice());
+      entry.plan = std::make_shared<const ConvPlan>(std::move(*plan));
     } catch (const Error& error) {
       entry.refusal = error.what();
     }
@@ -112,6 +141,27 @@ std::shared_ptr<const ConvPlan> ConvPlanCache::find(const ConvProblem& problem) 
 std::int64_t ConvPlanCache::made() const {
   const std::lock_guard lock(mutex_);
   return static_cast<std::int64_t>(entries_.size());
+}
+
+std::int64_t ConvPlanCache::recalled() const {
+  const std::lock_guard lock(mutex_);
+  return recalled_;
+}
+
+void ConvPlanCache::recall(ConvChoices choices) {
+  const std::lock_guard lock(mutex_);
+  require(choices.gpu() == choices_.gpu() && choices.cudnn() == choices_.cudnn(),
+          "the choices of engines are of cuDNN {} on {}, and this is cuDNN {} on {}", choices.cudnn(),
+          choices.gpu(), choices_.cudnn(), choices_.gpu());
+  for (const auto& [problem, entry] : entries_) {
+    if (entry.plan != nullptr) choices.set(problem, entry.plan->choice());
+  }
+  choices_ = std::move(choices);
+}
+
+ConvChoices ConvPlanCache::choices() const {
+  const std::lock_guard lock(mutex_);
+  return choices_;
 }
 
 std::string device_properties_json(int ordinal) {

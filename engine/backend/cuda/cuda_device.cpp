@@ -9,6 +9,7 @@
 #include "secateur/backend/cuda.h"
 #include "secateur/core/error.h"
 #include "secateur/core/log.h"
+#include "secateur/io/files.h"
 
 namespace secateur {
 namespace {
@@ -254,6 +255,20 @@ CUstream_st* cuda_stream_handle(Stream& stream) { return cuda_stream(stream).han
 
 std::unique_ptr<Device> make_described_cuda_device(const GpuDescription& gpu) {
   return std::make_unique<CudaDevice>(gpu);
+}
+
+void recall_conv_choices(Stream& stream, const std::filesystem::path& file) {
+  if (!std::filesystem::exists(file)) return;
+  const std::vector<std::byte> bytes = read_file(file);
+  cuda_stream(stream).conv_plans().recall(
+      ConvChoices::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file.string()));
+}
+
+void keep_conv_choices(Stream& stream, const std::filesystem::path& file) {
+  const ConvPlanCache& plans = cuda_stream(stream).conv_plans();
+  if (plans.made() == plans.recalled()) return;
+  const std::string text = plans.choices().to_json();
+  write_file_atomically(file, std::as_bytes(std::span(text)));
 }
 
 }  // namespace secateur

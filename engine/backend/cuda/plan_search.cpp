@@ -31,8 +31,10 @@ std::optional<std::string> forbidden(const EngineRules& rules,
   return std::nullopt;
 }
 
-// "2=13 13=4": knob types and values, as cuDNN numbers them.
-std::string knobs_text(const CudnnDescriptor& config) {
+using Knobs = std::vector<std::array<std::int64_t, 2>>;
+
+// Knob types and values, as cuDNN numbers them.
+Knobs knobs_of(const CudnnDescriptor& config) {
   std::vector<CudnnDescriptor> choices;
   std::array<cudnnBackendDescriptor_t, CUDNN_KNOB_TYPE_COUNTS> pointers{};
   for (cudnnBackendDescriptor_t& pointer : pointers) {
@@ -41,14 +43,30 @@ std::string knobs_text(const CudnnDescriptor& config) {
   }
   const std::int64_t count = config.get_raw(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR,
                                             CUDNN_KNOB_TYPE_COUNTS, pointers.data());
-  std::string text;
+  Knobs knobs;
   for (std::size_t i = 0; i < static_cast<std::size_t>(count) && i < choices.size(); ++i) {
     cudnnBackendKnobType_t type{};
     static_cast<void>(choices[i].get_raw(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &type));
-    text += fmt::format("{}{}={}", text.empty() ? "" : " ", static_cast<int>(type),
-                        choices[i].integer(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE));
+    knobs.push_back({type, choices[i].integer(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE)});
   }
+  return knobs;
+}
+
+// "2=13 13=4"
+std::string knobs_text(const Knobs& knobs) {
+  std::string text;
+  for (const auto& [type, value] : knobs)
+    text += fmt::format("{}{}={}", text.empty() ? "" : " ", type, value);
   return text;
+}
+
+// Of the calling thread's current GPU, to which a handle belongs.
+std::string name_of_present_gpu() {
+  int ordinal = 0;
+  check_cuda(cudaGetDevice(&ordinal), "asking for the current GPU");
+  cudaDeviceProp properties{};
+  check_cuda(cudaGetDeviceProperties(&properties, ordinal), "asking for a GPU's properties");
+  return properties.name;
 }
 
 CudnnDescriptor described_properties(const std::string& json) {
@@ -66,7 +84,7 @@ PlanSearch::PlanSearch(const GpuDescription& gpu) : gpu_(gpu.name) {
   properties_ = described_properties(gpu.properties_json);
 }
 
-PlanSearch::PlanSearch(cudnnHandle_t handle) : gpu_("the GPU"), handle_(handle) {}
+PlanSearch::PlanSearch(cudnnHandle_t handle) : gpu_(name_of_present_gpu()), handle_(handle) {}
 
 EnginePlan PlanSearch::find(const CudnnDescriptor& graph, const EngineRules& rules,
                             const std::string& what) const {
@@ -76,7 +94,7 @@ EnginePlan PlanSearch::find(const CudnnDescriptor& graph, const EngineRules& rul
     for (CudnnDescriptor& config : proposals(graph, mode, what)) {
       std::string refusal;
       if (std::optional<EnginePlan> plan = build(std::move(config), rules, what, refusal)) {
-        plan->rank = rank;
+        plan->choice.rank = rank;
         return std::move(*plan);
       }
       reasons.push_back(std::move(refusal));
@@ -88,6 +106,36 @@ EnginePlan PlanSearch::find(const CudnnDescriptor& graph, const EngineRules& rul
   if (total > kShown) reasons.resize(kShown);
   fail("cuDNN {} has no engine on {} for {}: {}", cudnnGetVersion(), gpu_, what,
        total == 0 ? "it proposes none" : fmt::format("{} proposed; {}", total, fmt::join(reasons, "; ")));
+}
+
+std::optional<EnginePlan> PlanSearch::recall(const CudnnDescriptor& graph, const EngineRules& rules,
+                                             const ConvChoice& choice, const std::string& what) const {
+  CudnnDescriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR, what);
+  engine.set(CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph);
+  engine.set(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, choice.engine);
+  if (properties_) engine.set(CUDNN_ATTR_ENGINE_DEVICEPROP, *properties_);
+  if (engine.try_finalize() != CUDNN_STATUS_SUCCESS) return std::nullopt;
+  std::vector<CudnnDescriptor> knobs;
+  std::vector<cudnnBackendDescriptor_t> pointers;
+  for (const auto& [number, value] : choice.knobs) {
+    CudnnDescriptor& knob = knobs.emplace_back(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, what);
+    const auto type = static_cast<cudnnBackendKnobType_t>(number);
+    knob.set_raw(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &type);
+    knob.set(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, value);
+    if (knob.try_finalize() != CUDNN_STATUS_SUCCESS) return std::nullopt;
+    pointers.push_back(knob.get());
+  }
+  CudnnDescriptor config(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, what);
+  config.set(CUDNN_ATTR_ENGINECFG_ENGINE, engine);
+  if (!pointers.empty()) {
+    config.set_raw(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, std::ssize(pointers),
+                   static_cast<const void*>(pointers.data()));
+  }
+  if (config.try_finalize() != CUDNN_STATUS_SUCCESS) return std::nullopt;
+  std::string refusal;
+  std::optional<EnginePlan> plan = build(std::move(config), rules, what, refusal);
+  if (plan) plan->choice.rank = choice.rank;
+  return plan;
 }
 
 // Engine configurations in the order of a heuristic; none where cuDNN refuses to propose.
@@ -135,11 +183,12 @@ std::optional<EnginePlan> PlanSearch::build(CudnnDescriptor config, const Engine
     return std::nullopt;
   }
   const std::int64_t workspace = descriptor.integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
-  const std::string knobs = knobs_text(config);
+  ConvChoice choice{index, knobs_of(config), 0};
+  const std::string knobs = knobs_text(choice.knobs);
   return EnginePlan{.config = std::move(config),
                     .plan = std::move(descriptor),
                     .engine = fmt::format("engine {}{}{}", index, knobs.empty() ? "" : ", knobs ", knobs),
-                    .engine_index = index,
+                    .choice = std::move(choice),
                     .workspace = workspace,
                     .tensor_cores = notes.contains(CUDNN_NUMERICAL_NOTE_TENSOR_CORE),
                     .deterministic = !notes.contains(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC)};

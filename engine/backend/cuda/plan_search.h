@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backend/cuda/cudnn_descriptor.h"
+#include "secateur/backend/conv_choices.h"
 #include "secateur/backend/gpu_description.h"
 
 namespace secateur {
@@ -24,9 +25,8 @@ struct EnginePlan {
   CudnnDescriptor config;
   CudnnDescriptor plan;
   std::string engine;  // "engine 45, knobs 2=13 13=4": cuDNN's numbers
-  std::int64_t engine_index = -1;
+  ConvChoice choice;   // the same to be kept, and the place in the list of proposals, 0 for the first
   std::int64_t workspace = 0;
-  std::int64_t rank = 0;  // place in the list of proposals, 0 for the first
   bool tensor_cores = false;
   bool deterministic = true;
 };
@@ -41,11 +41,18 @@ class PlanSearch {
 
   // Null where the GPU is only described.
   [[nodiscard]] cudnnHandle_t handle() const { return handle_; }
+  // The GPU's name.
+  [[nodiscard]] const std::string& gpu() const { return gpu_; }
 
   // A plan for a finalised graph; `what` names it. Throws Error that holds the reasons of the first engines
   // where there is none.
   [[nodiscard]] EnginePlan find(const CudnnDescriptor& graph, const EngineRules& rules,
                                 const std::string& what) const;
+
+  // The plan of a choice that was made before, without asking; nothing where cuDNN does not take it any more,
+  // or the rules forbid it.
+  [[nodiscard]] std::optional<EnginePlan> recall(const CudnnDescriptor& graph, const EngineRules& rules,
+                                                 const ConvChoice& choice, const std::string& what) const;
 
  private:
   [[nodiscard]] std::vector<CudnnDescriptor> proposals(const CudnnDescriptor& graph,

@@ -127,14 +127,27 @@ void ConvPlan::run(cudnnContext* handle, const ConvOperands& operands) const {
                         .kernel = true});
 }
 
-ConvPlanCache::ConvPlanCache(const GpuDescription& /*gpu*/) {}
-ConvPlanCache::ConvPlanCache(cudnnContext* /*handle*/) {}
+ConvPlanCache::ConvPlanCache(const GpuDescription& gpu) : choices_(gpu.name, 1) {}
+ConvPlanCache::ConvPlanCache(cudnnContext* /*handle*/) : choices_("simulated", 1) {}
 ConvPlanCache::~ConvPlanCache() = default;
+std::int64_t ConvPlanCache::recalled() const { return recalled_; }
+ConvChoices ConvPlanCache::choices() const { return choices_; }
+
+void ConvPlanCache::recall(ConvChoices choices) {
+  require(choices.gpu() == choices_.gpu() && choices.cudnn() == choices_.cudnn(),
+          "these choices are of another GPU or library");
+  choices_ = std::move(choices);
+}
+
 std::int64_t ConvPlanCache::made() const { return static_cast<std::int64_t>(entries_.size()); }
 
 std::shared_ptr<const ConvPlan> ConvPlanCache::find(const ConvProblem& problem) {
   Entry& entry = entries_[problem];
-  if (entry.plan == nullptr) entry.plan = ConvPlanner::plan(problem);
+  if (entry.plan == nullptr) {
+    recalled_ += choices_.find(problem) == nullptr ? 0 : 1;
+    entry.plan = ConvPlanner::plan(problem);
+    choices_.set(problem, entry.plan->choice());
+  }
   return entry.plan;
 }
 

@@ -4,7 +4,8 @@
 // Plans are made for a GPU that is present (from its handle) or for one that is only described (from its
 // properties; cuDNN 9.11 or newer, nothing runs). cuDNN's heuristic mode A proposes, its fallback list comes
 // after; the first engine that is allowed and builds is taken, so that the choice depends on the library, the
-// GPU and the problem, never on timing. A plan is made once and shared.
+// GPU and the problem, never on timing. A plan is made once and shared; what was chosen can be kept for other
+// runs (backend/conv_choices.h), which build the same plans without asking.
 //
 // What is allowed:
 //   fp32           no tensor cores and no inputs converted down: real fp32 products
@@ -20,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "secateur/backend/conv_choices.h"
 #include "secateur/backend/conv_problem.h"
 #include "secateur/backend/gpu_description.h"
 
@@ -46,12 +48,13 @@ class ConvPlan {
   [[nodiscard]] const ConvProblem& problem() const { return problem_; }
   // "engine 45, knobs 2=13 13=4": cuDNN's numbers.
   [[nodiscard]] const std::string& engine() const { return engine_; }
-  [[nodiscard]] std::int64_t engine_index() const { return engine_index_; }
+  [[nodiscard]] std::int64_t engine_index() const { return choice_.engine; }
+  [[nodiscard]] const ConvChoice& choice() const { return choice_; }
   [[nodiscard]] std::int64_t workspace() const { return workspace_; }
   [[nodiscard]] bool tensor_cores() const { return tensor_cores_; }
   [[nodiscard]] bool deterministic() const { return deterministic_; }
   // Place in the list of proposals, 0 for the first: what was refused before it.
-  [[nodiscard]] std::int64_t rank() const { return rank_; }
+  [[nodiscard]] std::int64_t rank() const { return choice_.rank; }
 
   // Queues the pass on the handle's stream. Throws Error with the problem and cuDNN's reason. Only for plans
   // made from a handle.
@@ -64,9 +67,8 @@ class ConvPlan {
 
   ConvProblem problem_;
   std::string engine_;
-  std::int64_t engine_index_ = -1;
+  ConvChoice choice_;
   std::int64_t workspace_ = 0;
-  std::int64_t rank_ = 0;
   bool tensor_cores_ = false;
   bool deterministic_ = true;
   std::unique_ptr<Descriptors> descriptors_;
@@ -87,6 +89,14 @@ class ConvPlanCache {
   [[nodiscard]] std::shared_ptr<const ConvPlan> find(const ConvProblem& problem);
   // Number of plans made, refusals included.
   [[nodiscard]] std::int64_t made() const;
+  // Of those, built from a choice of an earlier run.
+  [[nodiscard]] std::int64_t recalled() const;
+
+  // Takes over what was chosen before, for plans that are not made yet. Throws Error where it is of another
+  // GPU or another cuDNN. A choice that cuDNN does not take any more is chosen anew.
+  void recall(ConvChoices choices);
+  // What was chosen so far, and what was recalled and not needed.
+  [[nodiscard]] ConvChoices choices() const;
 
  private:
   struct Entry {
@@ -97,6 +107,8 @@ class ConvPlanCache {
   std::unique_ptr<class ConvPlanner> planner_;
   mutable std::mutex mutex_;
   std::map<ConvProblem, Entry> entries_;
+  std::int64_t recalled_ = 0;
+  ConvChoices choices_;
 };
 
 // The properties of a GPU that is present, as cuDNN writes them (GpuDescription::properties_json). Throws

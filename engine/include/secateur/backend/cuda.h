@@ -3,6 +3,7 @@
 // Error.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 
 #include "secateur/backend/gpu_description.h"
@@ -22,5 +23,13 @@ namespace secateur {
 // convolutions, and their memory is known. Memory is addresses only: what is written goes nowhere; reading it
 // and running a program throw Error.
 [[nodiscard]] std::unique_ptr<Device> make_described_cuda_device(const GpuDescription& gpu);
+
+// Engines of convolutions that were chosen before (backend/conv_choices.h), for plans that the stream has not
+// made yet. Nothing is done where there is no such file; throws Error for one that is damaged, or of another
+// GPU or version of cuDNN.
+void recall_conv_choices(Stream& stream, const std::filesystem::path& file);
+// Writes those that the stream knows by now, where it has chosen any that it was not told. Throws Error where
+// the file cannot be written.
+void keep_conv_choices(Stream& stream, const std::filesystem::path& file);
 
 }  // namespace secateur

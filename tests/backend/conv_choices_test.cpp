@@ -1,0 +1,88 @@
+// The file of convolutions' engines: read as it was written, and refused where it is damaged.
+#include "secateur/backend/conv_choices.h"
+
+#include <gtest/gtest.h>
+
+#include "secateur/core/error.h"
+
+namespace secateur {
+namespace {
+
+ConvProblem problem(std::int64_t channels) {
+  ConvProblem p;
+  p.pass = ConvPass::weight_gradient;
+  p.precision = Precision::bf16;
+  p.deterministic = true;
+  p.batch = 128;
+  p.input = {32, 32, channels};
+  p.output = {16, 16, 24};
+  p.kernel = {3, 3};
+  p.stride = {2, 2};
+  p.padding = {1, 1};
+  return p;
+}
+
+ConvChoices some_choices() {
+  ConvChoices choices("NVIDIA H200", 91900);
+  choices.set(problem(16), {45, {{2, 13}, {13, -4}}, 3});
+  choices.set(problem(8), {1, {}, 0});
+  return choices;
+}
+
+TEST(ConvChoices, AreReadAsTheyWereWritten) {
+  const ConvChoices choices = some_choices();
+  const ConvChoices read = ConvChoices::parse(choices.to_json(), "file");
+  EXPECT_EQ(read, choices);
+  ASSERT_NE(read.find(problem(16)), nullptr);
+  EXPECT_EQ(read.find(problem(16))->engine, 45);
+  EXPECT_EQ(read.find(problem(24)), nullptr);
+  ConvProblem other = problem(16);
+  other.deterministic = false;
+  EXPECT_EQ(read.find(other), nullptr) << "a choice holds for its own problem alone";
+}
+
+TEST(ConvChoices, DamageIsNamedAndNeverCrashes) {
+  const std::string text = some_choices().to_json();
+  for (std::size_t length = 0; length + 2 < text.size(); ++length) {
+    EXPECT_THROW(static_cast<void>(ConvChoices::parse(text.substr(0, length), "file")), Error) << length;
+  }
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    for (const char with : {'\0', '9', '"', ']'}) {
+      std::string damaged = text;
+      damaged[at] = with;
+      try {
+        static_cast<void>(ConvChoices::parse(damaged, "file"));
+      } catch (const Error& error) {
+        EXPECT_NE(std::string(error.what()), "");
+      }
+    }
+  }
+}
+
+TEST(ConvChoices, WhatNoConvolutionHasIsRefused) {
+  const std::string text = some_choices().to_json();
+  const auto refused = [&](std::string_view what, std::string_view with, std::string_view told) {
+    std::string changed = text;
+    const std::size_t at = changed.find(what);
+    ASSERT_NE(at, std::string::npos) << what;
+    changed.replace(at, what.size(), with);
+    try {
+      static_cast<void>(ConvChoices::parse(changed, "file"));
+      FAIL() << with << " was taken";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(told), std::string::npos) << error.what();
+    }
+  };
+  refused("weight_gradient", "sideways", "sideways");
+  refused("bf16", "bf17", "bf17");
+  refused("\"batch\": 128", "\"batch\": 0", "'batch'");
+  refused("\"engine\": 45", "\"engine\": -1", "'engine'");
+  refused("\"groups\": 1", "\"groups\": 99999999999999999999", "'groups'");
+  refused("\"deterministic\": true", "\"deterministic\": 1", "'deterministic'");
+  refused("secateur convolution choices", "layer times", "layer times");
+  refused("\"version\": 1", "\"version\": 7", "version 7");
+  refused("13,", "13, 5,", "in turns");
+}
+
+}  // namespace
+}  // namespace secateur
