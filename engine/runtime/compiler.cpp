@@ -7,6 +7,7 @@
 #include "secateur/graph/fusion.h"
 #include "secateur/graph/image_size.h"
 #include "secateur/graph/op.h"
+#include "secateur/runtime/stored_width.h"
 
 namespace secateur {
 namespace {
@@ -113,13 +114,10 @@ class Compiler {
     life.last = std::max(life.last, time());
   }
 
-  // Where no padding is set, maps of more channels than a vector has are stored in whole vectors of eight,
-  // and images and class scores as they are: convolutions of the CPU are far slower for odd channel counts.
+  // Where no padding is set, as a host stores it.
   [[nodiscard]] std::int64_t leading_of(const MapShape& shape) const {
-    constexpr std::int64_t kVector = 8;
     if (options_.channel_padding > 0) return align_up(shape.channels, options_.channel_padding);
-    return shape.positions() > 1 && shape.channels > kVector ? align_up(shape.channels, kVector)
-                                                             : shape.channels;
+    return host_stored_channels(shape);
   }
 
   VirtualTensor new_tensor(DType type, const MapShape& shape) {
