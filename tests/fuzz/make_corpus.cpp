@@ -303,6 +303,8 @@ int main(int argc, char** argv) {
     make_recipes({root, "recipe"});
     make_run_logs({root, "run_log"});
     make_gpu_descriptions({root, "gpu_description"}, argv[2]);
+    make_layer_times({root, "layer_times"});
+    make_conv_choices({root, "conv_choices"});
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());
