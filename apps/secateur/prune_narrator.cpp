@@ -72,21 +72,19 @@ void PruneNarrator::advise(const std::string& advice) {
 // more to the others.
 void PruneNarrator::advise_on_budget(std::int64_t rounds_left) {
   if (options_.width.mode != WidthMode::target) return;
-  advise(advice_on_budget(cost_, options_.budget.fraction * base_cost_, rounds_left / options_.frequency));
+  advise(advice_on_budget(cost_, budget_, rounds_left / options_.frequency));
 }
 
 void PruneNarrator::write(std::string_view event, const LogFields& fields) {
   const std::int64_t round = integer(fields, "round");
-  const char* const measure = options_.budget.measure == BudgetMeasure::params ? "parameters" : "macs";
   if (event == "prune_start") {
-    base_cost_ =
-        number(fields, options_.budget.measure == BudgetMeasure::params ? "base_parameters" : "base_macs");
-    cost_ = number(fields, measure);
+    budget_ = number(fields, "budget");
+    cost_ = number(fields, "budget_cost");
     advise(advice_on_validation(number(fields, "accuracy"), integer(fields, "samples"), options_.tau));
     advise_on_budget(options_.rounds);
   } else if (event == "round_end") {
-    cost_ = number(fields, measure);
-    if (base_cost_ > 0 && text(fields, "outcome") == "skipped") advise_on_budget(options_.rounds - round);
+    cost_ = number(fields, "budget_cost");
+    if (budget_ > 0 && text(fields, "outcome") == "skipped") advise_on_budget(options_.rounds - round);
   }
   if (event == "round_start") {
     progress_.begin_phase(fmt::format("round {} of {}", round, options_.rounds),

@@ -17,7 +17,7 @@ class PruneNarrator final : public EventSink {
   void advise(const std::string& advice);
   void advise_on_budget(std::int64_t rounds_left);
 
-  double base_cost_ = 0;  // in the budget's unit; 0 in a resumed run, whose start is not told again
+  double budget_ = 0;  // 0 in a resumed run, whose start is not told again
   double cost_ = 0;
   Progress& progress_;
   const PruneOptions& options_;

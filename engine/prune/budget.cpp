@@ -29,27 +29,42 @@ std::int64_t given_back(const WidthTracker& tracker, const SpaceScores& space, c
   return step.after < step.before ? std::min(step.after + tracker.granule(space), step.before) : 0;
 }
 
-// Gives back what fits, the highest score among the channels that would return first.
+// The spaces that something can be given back to, the highest score among the channels that would return
+// first.
+std::vector<std::size_t> order_of_return(const WidthTracker& tracker, std::span<const SpaceScores> spaces,
+                                         std::span<const WidthStep> steps) {
+  std::vector<std::size_t> order;
+  for (std::size_t l = 0; l < spaces.size(); ++l) {
+    if (given_back(tracker, spaces[l], steps[l]) > 0) order.push_back(l);
+  }
+  const auto score = [&](std::size_t l) {
+    return spaces[l].order_scores[static_cast<std::size_t>(steps[l].before - steps[l].after - 1)];
+  };
+  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return score(a) > score(b); });
+  return order;
+}
+
+// Gives back what fits. A space whose granule did not fit is tried again only when no other one fits: a cost
+// seldom falls where another layer grows, but times may.
 void give_back(const WidthTracker& tracker, std::span<const SpaceScores> spaces,
                std::vector<WidthStep>& steps, double limit, const CostOfWidths& cost) {
+  const auto fits = [&](std::size_t l) {
+    std::vector<std::int64_t> widths = widths_of(steps);
+    widths[l] = given_back(tracker, spaces[l], steps[l]);
+    return within_budget(cost(widths), limit);
+  };
+  std::vector<bool> refused(spaces.size(), false);
   while (true) {
-    std::size_t best = spaces.size();
-    double best_score = 0;
-    for (std::size_t l = 0; l < spaces.size(); ++l) {
-      const std::int64_t wider = given_back(tracker, spaces[l], steps[l]);
-      if (wider == 0) continue;
-      std::vector<std::int64_t> widths = widths_of(steps);
-      widths[l] = wider;
-      if (!within_budget(cost(widths), limit)) continue;
-      const double score =
-          spaces[l].order_scores[static_cast<std::size_t>(steps[l].before - steps[l].after - 1)];
-      if (best < spaces.size() && score <= best_score) continue;
-      best = l;
-      best_score = score;
-    }
-    if (best == spaces.size()) return;
-    WidthStep& step = steps[best];
-    step.after = given_back(tracker, spaces[best], step);
+    const std::vector<std::size_t> order = order_of_return(tracker, spaces, steps);
+    auto found = std::ranges::find_if(order, [&](std::size_t l) {
+      if (refused[l]) return false;
+      refused[l] = !fits(l);
+      return !refused[l];
+    });
+    if (found == order.end()) found = std::ranges::find_if(order, fits);
+    if (found == order.end()) return;
+    WidthStep& step = steps[*found];
+    step.after = given_back(tracker, spaces[*found], step);
     step.remove = step.before - step.after;
     step.target = std::max(step.target, static_cast<double>(step.after));
   }
@@ -112,12 +127,19 @@ FeasibleRange feasible_range(const WidthTracker& tracker, std::span<const SpaceS
   return {cost(lowest), cost(present)};
 }
 
-void require_feasible(const FeasibleRange& range, double budget, double base_cost) {
-  require(within_budget(range.lowest, budget),
-          "the budget of {:.4g} of the unpruned cost cannot be met: with every layer at its least width "
-          "{:.4g} remain, "
-          "so choose from {:.4g} to {:.4g}, or lower min_channels, or prune more layers",
-          budget / base_cost, range.lowest / base_cost, range.lowest / base_cost, range.present / base_cost);
+void require_feasible(const FeasibleRange& range, double budget, double base_cost, BudgetMeasure measure) {
+  const auto shown = [&](double cost) {
+    return fmt::format("{:.4g} of the unpruned cost ({})", cost / base_cost, cost_text(measure, cost));
+  };
+  require(
+      within_budget(range.lowest, budget),
+      "the budget of {} cannot be met: with every layer at its least width {} remain, so choose from {:.4g} "
+      "to {:.4g}, or lower min_channels, or prune more layers",
+      shown(budget), shown(range.lowest), range.lowest / base_cost, range.present / base_cost);
+  require(!within_budget(range.present, budget),
+          "the budget of {} is met already, by {}: there is nothing to remove; choose from {:.4g} to below "
+          "{:.4g}",
+          shown(budget), shown(range.present), range.lowest / base_cost, range.present / base_cost);
 }
 
 BudgetedStep budgeted_step(const WidthTracker& tracker, std::span<const SpaceScores> spaces,

@@ -27,7 +27,9 @@ LogFields start_fields(const PruneOptions& options, const Evaluation& evaluation
                    {"base_macs", base.macs}};
   if (options.width.mode == WidthMode::target) {
     fields.emplace_back("budget_measure", std::string(option_name(options.budget.measure)));
-    fields.emplace_back("budget_fraction", options.budget.fraction);
+    fields.emplace_back("budget", budget_of(options.budget, base.budgeted));
+    fields.emplace_back("budget_base", base.budgeted);
+    fields.emplace_back("budget_cost", cost.budgeted);
   }
   return fields;
 }

@@ -1,4 +1,6 @@
 // The loop's dealings with training, costs and its saved state.
+#include <map>
+
 #include "prune/loop_events.h"
 #include "secateur/core/error.h"
 #include "secateur/prune/pruning_loop.h"
@@ -44,15 +46,16 @@ double PruningLoop::measure(std::string_view occasion) {
   return evaluation.top1;
 }
 
-double PruningLoop::budgeted(NetworkCost cost) const {
-  return static_cast<double>(options_.budget.measure == BudgetMeasure::flops ? cost.macs : cost.parameters);
-}
-
+// Scales of the rates that lie close together give the same widths: each is counted once.
 BudgetGoal PruningLoop::goal() {
   BudgetGoal aim;
-  aim.cost = options_.budget.fraction * budgeted(backend_.base_cost());
-  aim.cost_of = [this](const std::vector<std::int64_t>& widths) {
-    return budgeted(backend_.cost_with(widths));
+  if (options_.width.mode != WidthMode::target) return aim;
+  aim.cost = budget_of(options_.budget, backend_.base_cost().budgeted);
+  aim.cost_of = [this, known = std::map<std::vector<std::int64_t>, double>()](
+                    const std::vector<std::int64_t>& widths) mutable {
+    const auto found = known.find(widths);
+    if (found != known.end()) return found->second;
+    return known.emplace(widths, backend_.cost_with(widths).budgeted).first->second;
   };
   return aim;
 }
@@ -61,6 +64,14 @@ bool PruningLoop::goes_on_within_epoch() const {
   if (s_.phase == LoopPhase::finetune || s_.phase == LoopPhase::fallback) return true;
   return s_.phase == LoopPhase::train && options_.mask_mode == MaskMode::hard &&
          options_.train_hook == "none";
+}
+
+void PruningLoop::check_budget() {
+  if (options_.width.mode != WidthMode::target) return;
+  const std::vector<SpaceScores> spaces = backend_.spaces();
+  const BudgetGoal aim = goal();
+  require_feasible(feasible_range(tracker_, spaces, aim.cost_of), aim.cost, backend_.base_cost().budgeted,
+                   options_.budget.measure);
 }
 
 void PruningLoop::save(StateWriter w) const {

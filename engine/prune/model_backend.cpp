@@ -10,25 +10,35 @@
 
 namespace secateur {
 
-NetworkCost network_cost(const Graph& graph) {
-  const GraphCost cost = cost_of(graph);
-  return {cost.parameters, cost.macs};
+namespace {
+
+CostOfGraph budgeted_cost(const PruningParts& parts, const PruneOptions& options) {
+  if (options.width.mode != WidthMode::target) return {};
+  return parts.budget_cost ? parts.budget_cost : count_of(options.budget.measure);
 }
 
+}  // namespace
+
 ModelPruningBackend::ModelPruningBackend(PruningParts parts, const PruneOptions& options)
-    : parts_(parts),
+    : parts_(std::move(parts)),
       options_(options),
-      scorer_(parts.model, parts.arena, parts.stream,
+      scorer_(parts_.model, parts_.arena, parts_.stream,
               ScorerOptions{.images = options.sample_images,
                             .batch = options.sample_batch,
-                            .precision = parts.trainer.options().precision,
+                            .precision = parts_.trainer.options().precision,
                             .taps = options.taps,
                             .redundancy = options.redundancy,
                             .communicator = parts.communicator}),
       criterion_(make_criterion(options.criterion,
                                 {.reduction = options.producer_reduction, .quirks = options.quirks})),
       hook_(make_train_hook(options)),
-      base_cost_(network_cost(parts.base != nullptr ? *parts.base : parts.model.graph())) {}
+      budgeted_(budgeted_cost(parts_, options)),
+      base_cost_(cost_of_network(parts_.base != nullptr ? *parts_.base : parts_.model.graph())) {}
+
+NetworkCost ModelPruningBackend::cost_of_network(const Graph& graph) const {
+  const GraphCost cost = cost_of(graph);
+  return {cost.parameters, cost.macs, budgeted_ ? budgeted_(graph) : 0};
+}
 
 const ModelPruningBackend::View& ModelPruningBackend::view() {
   const Model& model = parts_.model;
@@ -150,7 +160,7 @@ void ModelPruningBackend::restore(const StateReader& reader) {
   if (hook_ != nullptr) hook_->restore(reader.scope("hook"));
 }
 
-NetworkCost ModelPruningBackend::cost() { return network_cost(parts_.model.graph()); }
+NetworkCost ModelPruningBackend::cost() { return cost_of_network(parts_.model.graph()); }
 
 NetworkCost ModelPruningBackend::cost_with(const std::vector<std::int64_t>& widths) {
   const View& v = view();
@@ -159,7 +169,7 @@ NetworkCost ModelPruningBackend::cost_with(const std::vector<std::int64_t>& widt
   std::vector<std::int64_t> all;
   for (const ChannelSpace& space : v.spaces->spaces()) all.push_back(space.width);
   for (std::size_t l = 0; l < widths.size(); ++l) all[static_cast<std::size_t>(v.prunable[l])] = widths[l];
-  return network_cost(graph_with_widths(parts_.model.graph(), *v.spaces, all));
+  return cost_of_network(graph_with_widths(parts_.model.graph(), *v.spaces, all));
 }
 
 }  // namespace secateur

@@ -1,5 +1,7 @@
 #include "secateur/prune/prune_options.h"
 
+#include <cmath>
+
 #include "secateur/core/error.h"
 #include "secateur/prune/criterion.h"
 #include "secateur/prune/rate_policy.h"
@@ -34,6 +36,18 @@ void check_schedule(const PruneOptions& o) {
           o.fallback.lr_factor);
 }
 
+void check_budget(const PruneOptions& o) {
+  if (o.width.mode != WidthMode::target) return;
+  require(o.budget.amount >= 0 && std::isfinite(o.budget.amount),
+          "the budget's amount is positive, or 0 where its fraction counts, got {}", o.budget.amount);
+  require(o.budget.amount > 0 || (o.budget.fraction > 0 && o.budget.fraction < 1),
+          "the budget is a part of the unpruned cost in (0, 1), got {}", o.budget.fraction);
+  require(o.budget.batch >= 1, "the budget's batch has at least one image, got {}", o.budget.batch);
+  require(o.width.rounding == Rounding::carry,
+          "width mode 'target' needs rounding 'carry': '{}' fixes the number of channels by the rate alone",
+          option_name(o.width.rounding));
+}
+
 }  // namespace
 
 void check(const PruneOptions& o) {
@@ -46,11 +60,10 @@ void check(const PruneOptions& o) {
           o.sample_batch);
   require(o.width.min_channels >= 1 && o.width.round_to >= 1,
           "min_channels and round_to are at least 1, got {} and {}", o.width.min_channels, o.width.round_to);
-  require(o.width.mode != WidthMode::target || (o.budget.fraction > 0 && o.budget.fraction < 1),
-          "the budget is a part of the unpruned cost in (0, 1), got {}", o.budget.fraction);
-  require(o.width.mode != WidthMode::target || o.width.rounding == Rounding::carry,
-          "width mode 'target' needs rounding 'carry': '{}' fixes the number of channels by the rate alone",
-          option_name(o.width.rounding));
+  for (const auto& [space, multiple] : o.width.round_to_of) {
+    require(multiple >= 1, "widths of '{}' are multiples of 1 or more, not of {}", space, multiple);
+  }
+  check_budget(o);
   require(o.max_space_rate > 0 && o.max_space_rate <= 1, "max_space_rate lies in (0, 1], got {}",
           o.max_space_rate);
   require(o.sparsity >= 0, "the strength of a training hook is not negative, got {}", o.sparsity);

@@ -54,13 +54,15 @@ LoopResult PruningLoop::run(const std::function<void()>& checkpoint) {
   while (step()) checkpoint();
   LoopResult reached = result();
   if (reached.budget && !reached.budget->met) {
-    const double base = budgeted(reached.cost_start);
+    const double base = reached.cost_start.budgeted;
     fail(
-        "the budget was not met: {:.4g} of the unpruned {} were to remain, {:.4g} are reached after {} "
-        "rounds ({} "
-        "parameters, {} MACs, accuracy {:.4g}); more rounds, a larger tau or more layers to prune would help",
-        options_.budget.fraction, option_name(options_.budget.measure), reached.budget->cost / base,
-        s_.history.size(), reached.cost.parameters, reached.cost.macs, reached.accuracy);
+        "the budget was not met: {:.4g} of the unpruned {} were to remain ({}), {:.4g} are reached after {} "
+        "rounds ({}; {} parameters, {} MACs, accuracy {:.4g}); more rounds, a larger tau or more layers to "
+        "prune would help",
+        reached.budget->budget / base, option_name(options_.budget.measure),
+        cost_text(options_.budget.measure, reached.budget->budget), reached.budget->cost / base,
+        s_.history.size(), cost_text(options_.budget.measure, reached.budget->cost), reached.cost.parameters,
+        reached.cost.macs, reached.accuracy);
   }
   return reached;
 }
@@ -69,20 +71,13 @@ PruningLoop::Preview PruningLoop::preview() {
   const std::int64_t round = (s_.round + options_.frequency - 1) / options_.frequency * options_.frequency;
   const Weights weights = controller_.weights(round);
   std::vector<SpaceScores> spaces = backend_.score({weights.alpha, weights.beta, round, options_.seed});
-  if (options_.width.mode == WidthMode::target) {
-    const BudgetGoal aim = goal();
-    require_feasible(feasible_range(tracker_, spaces, aim.cost_of), aim.cost, budgeted(backend_.base_cost()));
-  }
+  check_budget();
   PlannedRound planned = plan_round(options_, tracker_, spaces, round, 0, goal());
   return {std::move(planned), std::move(spaces)};
 }
 
 void PruningLoop::begin() {
-  if (options_.width.mode == WidthMode::target) {
-    const std::vector<SpaceScores> spaces = backend_.spaces();
-    const BudgetGoal aim = goal();
-    require_feasible(feasible_range(tracker_, spaces, aim.cost_of), aim.cost, budgeted(backend_.base_cost()));
-  }
+  check_budget();
   const Evaluation before = backend_.evaluate();
   s_.accuracy_start = before.top1;
   s_.accuracy_before = before.top1;
@@ -342,7 +337,9 @@ void PruningLoop::end_round(RoundOutcome outcome, double accuracy) {
   s_.record.parameters = cost.parameters;
   s_.record.macs = cost.macs;
   s_.accuracy_before = accuracy;
-  events_.write("round_end", round_fields(s_.record));
+  LogFields fields = round_fields(s_.record);
+  if (options_.width.mode == WidthMode::target) fields.emplace_back("budget_cost", cost.budgeted);
+  events_.write("round_end", fields);
   s_.history.push_back(std::move(s_.record));
   s_.record = RoundRecord{};
 
@@ -372,8 +369,8 @@ LoopResult PruningLoop::result() {
   reached.cost = backend_.cost();
   if (options_.width.mode == WidthMode::target) {
     BudgetStatus status;
-    status.cost = budgeted(reached.cost);
-    status.budget = options_.budget.fraction * budgeted(reached.cost_start);
+    status.cost = reached.cost.budgeted;
+    status.budget = budget_of(options_.budget, reached.cost_start.budgeted);
     status.met = within_budget(status.cost, status.budget);
     status.close = status.met && s_.budget_close;
     reached.budget = status;

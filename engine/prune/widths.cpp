@@ -33,7 +33,8 @@ WidthTracker::WidthTracker(WidthOptions options, std::int64_t rounds, std::span<
 }
 
 std::int64_t WidthTracker::granule(const SpaceScores& space) const {
-  return std::lcm(options_.round_to, space.groups);
+  const auto own = options_.round_to_of.find(space.name);
+  return std::lcm(own == options_.round_to_of.end() ? options_.round_to : own->second, space.groups);
 }
 
 std::int64_t WidthTracker::lowest(const SpaceScores& space) const {

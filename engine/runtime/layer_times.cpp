@@ -165,10 +165,10 @@ std::vector<Measurement> measurements_for(const Graph& network, std::int64_t gra
   for (const Layer& layer : layers) {
     for (const auto& [in, out] : points_of(layer, grid_of(layer, granule))) {
       if (!listed.try_emplace({layer.kind, in, out}, true).second) continue;
-      result.push_back({layer.kind, in, out, layer_graph(layer, in, out)});
+      result.push_back({layer.kind, in, out, layer_graph(layer, in, out), false});
     }
   }
-  result.push_back({network_kind(layers), layers.front().in, layers.back().out, network});
+  result.push_back({network_kind(layers), layers.front().in, layers.back().out, network, true});
   return result;
 }
 

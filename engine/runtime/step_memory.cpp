@@ -14,7 +14,8 @@ StepMemory memory_of(Model& model, Stream& stream, const StepOptions& options) {
   const Program program(model, arena, stream,
                         {.batch = options.batch,
                          .mode = options.training ? ProgramMode::train : ProgramMode::infer,
-                         .precision = options.precision});
+                         .precision = options.precision,
+                         .frozen = options.frozen});
   const ParameterLayout& layout = model.layout();
   const std::int64_t values = layout.value_elements() * size_of(model.dtype());
   return {options.training ? layout.bytes(model.dtype()) : values, program.planned_bytes(),
@@ -68,9 +69,12 @@ double mebibytes(std::int64_t bytes) { return static_cast<double>(bytes) / (1 <<
 }  // namespace
 
 StepMemory step_memory(const Graph& graph, Device& device, const StepOptions& options) {
-  const auto stream = device.make_stream();
-  Model model(graph, device);
-  return memory_of(model, *stream, options);
+  return step_memory(graph, *device.make_stream(), options);
+}
+
+StepMemory step_memory(const Graph& graph, Stream& stream, const StepOptions& options) {
+  Model model(graph, stream.device());
+  return memory_of(model, stream, options);
 }
 
 std::int64_t largest_batch(const Graph& graph, Device& device, const StepOptions& options,

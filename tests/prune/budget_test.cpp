@@ -117,9 +117,9 @@ TEST(Budget, FeasibleRangeIsNamedWhenItIsLeft) {
   const FeasibleRange range = feasible_range(tracker, spaces, chain_cost);
   EXPECT_DOUBLE_EQ(range.lowest, chain_cost({16, 16, 16}));
   EXPECT_DOUBLE_EQ(range.present, chain_cost({32, 64, 64}));
-  EXPECT_NO_THROW(require_feasible(range, range.lowest, range.present));
+  EXPECT_NO_THROW(require_feasible(range, range.lowest, range.present, BudgetMeasure::flops));
   try {
-    require_feasible(range, 0.05 * range.present, range.present);
+    require_feasible(range, 0.05 * range.present, range.present, BudgetMeasure::flops);
     FAIL() << "an impossible budget was taken";
   } catch (const Error& error) {
     const std::string lowest = fmt::format("{:.4g}", range.lowest / range.present);
@@ -134,6 +134,70 @@ TEST(Budget, AnUnreachableOneIsReportedAsNotMet) {
   const BudgetedStep step = budgeted_step(tracker, spaces, {0.1, 0.1, 0.1}, 1, 1, 10, chain_cost);
   EXPECT_FALSE(step.status.met);
   EXPECT_FALSE(step.status.close);
+}
+
+// Whole vectors of eight channels are fast, others slower than the next whole one: a time may fall where a
+// width rises.
+double staircase_time(const std::vector<std::int64_t>& widths) {
+  double time = 0;
+  for (const std::int64_t width : widths) time += static_cast<double>(width % 8 == 0 ? width : width + 12);
+  return time;
+}
+
+TEST(Budget, ACostThatFallsWhereWidthsRiseIsMetCloselyToo) {
+  const std::vector<SpaceScores> spaces = chain();
+  const double base = staircase_time({32, 64, 64});
+  for (const std::int64_t granule : {1, 4, 8}) {
+    const WidthTracker tracker({.mode = WidthMode::target, .round_to = granule}, 1, spaces);
+    for (const double fraction : {0.95, 0.8, 0.6, 0.45, 0.3}) {
+      const BudgetedStep step =
+          budgeted_step(tracker, spaces, {0.3, 0.1, 0.2}, 1, 1, fraction * base, staircase_time);
+      const std::vector<std::int64_t> widths = after(step.steps);
+      EXPECT_TRUE(step.status.met && step.status.close) << granule << " " << fraction;
+      EXPECT_LE(staircase_time(widths), fraction * base);
+      for (std::size_t l = 0; l < widths.size(); ++l) {
+        if (widths[l] == spaces[l].width) continue;
+        std::vector<std::int64_t> wider = widths;
+        wider[l] += granule;
+        EXPECT_GT(staircase_time(wider), fraction * base) << granule << " " << fraction << " layer " << l;
+      }
+    }
+  }
+}
+
+// 12 -> 16 channels costs nothing, and 16 -> 12 saves nothing: both are given back.
+TEST(Budget, WhatSavesNothingIsGivenBack) {
+  const std::vector<SpaceScores> spaces{space("a", 16), space("b", 16)};
+  const WidthTracker tracker({.mode = WidthMode::target, .round_to = 4}, 1, spaces);
+  const auto in_eights = [](const std::vector<std::int64_t>& w) {
+    return static_cast<double>((w[0] + 7) / 8 + (w[1] + 7) / 8);
+  };
+  const BudgetedStep step = budgeted_step(tracker, spaces, {0.2, 0.2}, 1, 1, 3, in_eights);
+  EXPECT_TRUE(step.status.close);
+  EXPECT_EQ(in_eights(after(step.steps)), 3);
+  for (const std::int64_t width : after(step.steps)) EXPECT_EQ(width % 8, 0);
+}
+
+TEST(Budget, OneThatIsMetAlreadyIsRefused) {
+  const std::vector<SpaceScores> spaces = chain();
+  const WidthTracker tracker({.mode = WidthMode::target}, 1, spaces);
+  const FeasibleRange range = feasible_range(tracker, spaces, staircase_time);
+  try {
+    require_feasible(range, 1.5 * range.present, range.present, BudgetMeasure::latency);
+    FAIL() << "a budget that leaves nothing to remove was taken";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("met already"), std::string::npos) << error.what();
+  }
+}
+
+TEST(Budget, AmountsAreShownInTheirUnit) {
+  EXPECT_EQ(cost_text(BudgetMeasure::latency, 0.00152), "1.52 ms");
+  EXPECT_EQ(cost_text(BudgetMeasure::memory, 12.0 * 1024 * 1024), "12.00 MiB");
+  EXPECT_EQ(cost_text(BudgetMeasure::flops, 6'250'816), "6.25 M multiply-adds");
+  EXPECT_EQ(cost_text(BudgetMeasure::params, 8042), "8042 parameters");
+  EXPECT_DOUBLE_EQ(budget_of({.fraction = 0.5}, 8), 4);
+  EXPECT_DOUBLE_EQ(budget_of({.fraction = 0.5, .amount = 3}, 8), 3);
+  EXPECT_THROW(static_cast<void>(count_of(BudgetMeasure::latency)), Error);
 }
 
 TEST(Planner, HalvingsHalveWhatIsRemoved) {

@@ -225,6 +225,58 @@ TEST(PruningLoop, ABudgetThatTheAccuracyForbidsEndsAfterTwoSkippedRounds) {
   EXPECT_EQ(run.loop.phase(), LoopPhase::finished);
 }
 
+// The loop knows a time by its function alone: here 10 us a channel, 50 us more where they are no whole
+// eights.
+PruneOptions latency_options(double seconds) {
+  PruneOptions options = options_of_test();
+  options.width.mode = WidthMode::target;
+  options.budget = {.measure = BudgetMeasure::latency, .amount = seconds};
+  return options;
+}
+
+double time_of_widths(const std::vector<std::int64_t>& widths) {
+  double time = 0;
+  for (const std::int64_t width : widths) {
+    time += 1e-5 * static_cast<double>(width) + (width % 8 == 0 ? 0 : 5e-5);
+  }
+  return time;
+}
+
+TEST(PruningLoop, MeetsABudgetOfTimeInEqualSteps) {
+  const double base = time_of_widths({kWidth, kWidth});
+  const double budget = 0.4 * base;
+  ScriptedRun run(latency_options(budget), {0.9});
+  run.backend.budgeted = time_of_widths;
+  const LoopResult result = run.loop.run([] {});
+  ASSERT_TRUE(result.budget.has_value());
+  EXPECT_TRUE(result.budget->met);
+  EXPECT_TRUE(result.budget->close);
+  EXPECT_DOUBLE_EQ(result.budget->budget, budget);
+  EXPECT_LE(time_of_widths(run.backend.widths), budget);
+  // A channel of each layer costs 20 us, and what is no whole eight up to 100 us: no step is missed by more.
+  double before = base;
+  for (std::size_t t = 0; t < run.loop.history().size(); ++t) {
+    const auto left = static_cast<double>(run.loop.history().size() - t);
+    const double wanted = before * std::pow(budget / before, 1 / left);
+    before = time_of_widths(run.loop.history()[t].widths);
+    EXPECT_LE(before, wanted * (1 + 1e-9)) << "round " << t + 1;
+    EXPECT_GT(before, wanted - 12e-5) << "round " << t + 1;
+  }
+}
+
+TEST(PruningLoop, RefusesATimeThatNoWidthsReach) {
+  ScriptedRun run(latency_options(1e-5), {0.9});
+  run.backend.budgeted = time_of_widths;
+  try {
+    run.loop.run([] {});
+    FAIL() << "an impossible budget was taken";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("0.01 ms"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("0.12 ms"), std::string::npos) << error.what();
+  }
+  EXPECT_EQ(run.backend.epochs, 0) << "refused before anything is trained";
+}
+
 TEST(PruningLoop, PreviewChangesNothing) {
   ScriptedRun run(options_of_test(), {0.9});
   const PruningLoop::Preview preview = run.loop.preview();

@@ -7,11 +7,12 @@
 #include <span>
 #include <vector>
 
+#include "secateur/prune/cost_measure.h"
 #include "secateur/prune/widths.h"
 
 namespace secateur {
 
-// Cost of the network with these widths of the prunable spaces (in their order): MACs or parameters.
+// Cost of the network with these widths of the prunable spaces (in their order), in the budget's unit.
 using CostOfWidths = std::function<double(const std::vector<std::int64_t>& widths)>;
 
 // What pruning can reach from the present widths.
@@ -22,11 +23,14 @@ struct FeasibleRange {
 [[nodiscard]] FeasibleRange feasible_range(const WidthTracker& tracker, std::span<const SpaceScores> spaces,
                                            const CostOfWidths& cost);
 
-// Throws Error that names the range, as fractions of `base_cost`, when `budget` (a cost) cannot be reached.
-void require_feasible(const FeasibleRange& range, double budget, double base_cost);
+// Throws Error that names the range, in the measure's unit and as fractions of `base_cost`, when `budget` (a
+// cost) cannot be reached, or leaves nothing to remove. What is looked at is the network at its least widths:
+// a cost that falls where widths rise may have a lower one in between, which is not searched for.
+void require_feasible(const FeasibleRange& range, double budget, double base_cost, BudgetMeasure measure);
 
 // A budget is met when the cost does not exceed it, and met closely when giving back one granule of any one
-// space (up to the widths before the round) would exceed it.
+// space (up to the widths before the round) would exceed it. Where the cost does not rise with every granule,
+// as times do not, several granules at once may fit where one does not: those are not tried.
 struct BudgetStatus {
   double cost = 0;
   double budget = 0;

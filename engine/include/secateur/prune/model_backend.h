@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "secateur/graph/cost.h"
+#include "secateur/prune/cost_measure.h"
 #include "secateur/prune/norm_history.h"
 #include "secateur/prune/prune_options.h"
 #include "secateur/prune/pruning_backend.h"
@@ -30,6 +31,8 @@ struct PruningParts {
   // The processes that prune together, each with a model of its own: they share the sample that is scored and
   // compare their plans. Trainer and evaluator have the same one. Null: this process alone.
   Communicator* communicator = nullptr;
+  // What a budget of memory or latency counts; multiply-adds and parameters need none.
+  CostOfGraph budget_cost = {};
 };
 
 class ModelPruningBackend final : public PruningBackend {
@@ -68,6 +71,7 @@ class ModelPruningBackend final : public PruningBackend {
     std::vector<std::int64_t> prunable;
   };
   const View& view();
+  [[nodiscard]] NetworkCost cost_of_network(const Graph& graph) const;
   void record_norms();
   void compare(const PruningPlan& plan);
   [[nodiscard]] LrPhase scaled(LrPhase phase) const;
@@ -77,12 +81,11 @@ class ModelPruningBackend final : public PruningBackend {
   Scorer scorer_;
   std::unique_ptr<Criterion> criterion_;
   std::unique_ptr<TrainHook> hook_;  // null where the options name none
+  CostOfGraph budgeted_;             // none where the run has no budget
   NetworkCost base_cost_;
   NormHistory norms_;  // empty where the criterion does not ask for it
   View view_;
   double learning_rate_factor_ = 1;
 };
-
-[[nodiscard]] NetworkCost network_cost(const Graph& graph);
 
 }  // namespace secateur

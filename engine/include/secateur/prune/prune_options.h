@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,7 +34,10 @@ enum class Rounding : std::uint8_t { carry, ceil, strict };
 enum class SelectionMode : std::uint8_t { once, greedy };
 // Where an author's code parts from the author's text: what the text says, or what the code does.
 enum class QuirkMode : std::uint8_t { intended, official };
-enum class BudgetMeasure : std::uint8_t { flops, params };
+// flops: multiply-adds of one image. params: trained parameters. memory: parameters and running statistics,
+// and the peak of an inference's maps and workspaces. latency: an inference's time, foretold from measured
+// layers.
+enum class BudgetMeasure : std::uint8_t { flops, params, memory, latency };
 // What the epochs before a removal do with the filters that it would take. hard: nothing; they are removed
 // afterwards. soft: they are set to zero before the first and after every epoch, train on and may come back;
 // the removal takes the last ones (He et al. 2018, SFP). asymptotic: the same with a part of them that grows
@@ -99,8 +104,11 @@ struct EnumNames<QuirkMode> {
 };
 template <>
 struct EnumNames<BudgetMeasure> {
-  static constexpr std::array<std::pair<BudgetMeasure, std::string_view>, 2> kTable{
-      {{BudgetMeasure::flops, "flops"}, {BudgetMeasure::params, "params"}}};
+  static constexpr std::array<std::pair<BudgetMeasure, std::string_view>, 4> kTable{
+      {{BudgetMeasure::flops, "flops"},
+       {BudgetMeasure::params, "params"},
+       {BudgetMeasure::memory, "memory"},
+       {BudgetMeasure::latency, "latency"}}};
 };
 template <>
 struct EnumNames<WeightsMode> {
@@ -163,11 +171,17 @@ struct WidthOptions {
   Rounding rounding = Rounding::carry;
   std::int64_t min_channels = 1;
   std::int64_t round_to = 1;
+  // By the name of a space, in place of round_to: where a device runs the layers of one faster at other
+  // multiples.
+  std::map<std::string, std::int64_t, std::less<>> round_to_of = {};
 };
 
 struct BudgetOptions {
   BudgetMeasure measure = BudgetMeasure::flops;
   double fraction = 0.5;  // of the unpruned network's cost that may remain
+  // In place of the fraction, where it is above 0: multiply-adds, parameters, bytes or seconds.
+  double amount = 0;
+  std::int64_t batch = 256;  // images of the inference that memory and latency are of
 };
 
 // A search over the rates of the layers (prune/search.h), in place of the rate policy. Names as in ABCPruner

@@ -20,6 +20,7 @@ namespace secateur {
 struct NetworkCost {
   std::int64_t parameters = 0;
   std::int64_t macs = 0;
+  double budgeted = 0;  // by the budget's measure; 0 where the run has no budget
   bool operator==(const NetworkCost&) const = default;
 };
 

@@ -137,7 +137,7 @@ class PruningLoop {
   void finish();
 
   [[nodiscard]] BudgetGoal goal();
-  [[nodiscard]] double budgeted(NetworkCost cost) const;
+  void check_budget();
   [[nodiscard]] LrPhase round_phase() const;
   [[nodiscard]] std::int64_t phase_epoch(bool finetuning) const;
   EpochReport train_epoch(const LrPhase& phase, std::int64_t epoch, std::string_view event);

@@ -41,7 +41,8 @@ class WidthTracker {
   // Takes over the real-valued widths of a round that was carried out.
   void accept(std::span<const SpaceScores> spaces, std::span<const WidthStep> steps);
 
-  // Channels that are removed together: round_to, made a multiple of the space's groups.
+  // Channels that are removed together: round_to (the space's own, where it has one), made a multiple of the
+  // space's groups.
   [[nodiscard]] std::int64_t granule(const SpaceScores& space) const;
   // The least width that a space may be cut to: min_channels in whole granules; its own width where that is
   // less.

@@ -74,6 +74,7 @@ struct Measurement {
   std::int64_t in = 0;
   std::int64_t out = 0;
   Graph graph;
+  bool whole = false;  // the network, on which every forecast hangs
 };
 [[nodiscard]] std::vector<Measurement> measurements_for(const Graph& network, std::int64_t granule);
 

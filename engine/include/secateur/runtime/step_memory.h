@@ -15,10 +15,11 @@ struct StepOptions {
   std::int64_t batch = 128;
   Precision precision = Precision::fp32;
   bool training = true;
+  bool frozen = false;  // of an inference: batch norms are folded into filters where the device can
 };
 
 struct StepMemory {
-  std::int64_t model = 0;        // parameters; with gradients and momentum when training
+  std::int64_t model = 0;        // parameters and statistics; with gradients and momentum when training
   std::int64_t step = 0;         // peak of maps, gradients, kept values and workspaces
   std::int64_t lower_bound = 0;  // of `step`: no placement of these buffers needs less
   [[nodiscard]] std::int64_t step_alone() const { return step; }
@@ -27,6 +28,8 @@ struct StepMemory {
 
 // Throws Error when an op has no kernel for the device, precision or shape.
 [[nodiscard]] StepMemory step_memory(const Graph& graph, Device& device, const StepOptions& options);
+// The same on a stream of the caller's, whose plans of convolutions are used again.
+[[nodiscard]] StepMemory step_memory(const Graph& graph, Stream& stream, const StepOptions& options);
 
 // The largest batch whose step fits into `bytes`, to within one part in a hundred, found by compiling at
 // several batches (options.batch is where the search begins); 0: not even one image fits.
