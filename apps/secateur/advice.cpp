@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "secateur/text.h"
@@ -40,6 +41,15 @@ std::string advice_on_budget(double cost, double budget, std::int64_t removals) 
       "(--rounds) "
       "it would be {}",
       percent(step, 0), removals, gentle, percent(kModerateStep, 0));
+}
+
+std::string advice_on_widths(std::span<const SlowWidth> slow, std::size_t before) {
+  if (slow.size() <= before) return "";
+  const SlowWidth& worst = *std::ranges::max_element(slow, {}, &SlowWidth::idle);
+  return fmt::format(
+      "warning: {} convolutions have widths that are no whole vectors of this processor ({} had before); {} "
+      "({} -> {} channels) computes {} for nothing: --round-to auto keeps widths whole",
+      slow.size(), before, worst.layer, worst.in, worst.out, percent(worst.idle, 0));
 }
 
 }  // namespace secateur::app

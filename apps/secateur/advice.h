@@ -3,7 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
+
+#include "secateur/prune/fast_widths.h"
 
 namespace secateur::app {
 
@@ -17,5 +20,9 @@ namespace secateur::app {
 // A budget that leaves each of the remaining removals more than a third of the cost to take away; says how
 // many removals would take steps of a fifth. `cost` and `budget` are in one unit.
 [[nodiscard]] std::string advice_on_budget(double cost, double budget, std::int64_t removals);
+
+// Convolutions of the pruned network whose widths are no whole vectors, where more of them are than were
+// before: what idles there, and what would keep them whole.
+[[nodiscard]] std::string advice_on_widths(std::span<const SlowWidth> slow, std::size_t before);
 
 }  // namespace secateur::app

@@ -43,13 +43,10 @@ std::vector<std::unique_ptr<Contestant>> contestants(const RunOptions& options,
   }
   if (bench.weights.empty()) add(options.model.name, 0, bench::network_for(options, {}, session));
   for (const std::int64_t granule : bench.round_to) {
-    require(granule >= 1, "--round-to takes widths from 1 on, not {}", granule);
     Model model(bench::uniformly_pruned(result.front()->model.graph(), bench.budget, granule),
                 session.device());
     model.initialize(options.run.seed, session.stream());
-    add(fmt::format("{}, {:.0f} % of the MACs, widths rounded to {}", result.front()->name,
-                    100 * bench.budget, granule),
-        granule, std::move(model));
+    add(bench::cut_name(result.front()->name, bench.budget, granule), granule, std::move(model));
   }
   return result;
 }
@@ -120,9 +117,7 @@ class OnnxRuntime {
 void check(const InferBenchOptions& bench) {
   require(bench.blocks >= 1 && bench.seconds > 0,
           "--blocks is at least 1 and --seconds above 0, got {} and {}", bench.blocks, bench.seconds);
-  require(std::ranges::all_of(bench.batches, [](std::int64_t batch) { return batch >= 1; }),
-          "--batch takes numbers from 1 on");
-  require(bench.budget > 0 && bench.budget < 1, "--budget lies between 0 and 1, is {}", bench.budget);
+  bench::check_cuts(bench.budget, bench.round_to);
   require(bench.against.empty() || bench.against == "onnxruntime", "--against knows onnxruntime, not '{}'",
           bench.against);
 }
@@ -162,6 +157,7 @@ std::vector<std::string> table_row(const json& row, bool peer) {
                                  std::to_string(row.at("batch").get<std::int64_t>()),
                                  scaled(row.at("macs").get<double>()),
                                  fmt::format("{:.2f}", row.at("milliseconds").get<double>()),
+                                 fmt::format("{:.2f}", 1e3 * row.at("floor_seconds").get<double>()),
                                  fmt::format("{:.1f}", row.at("images_per_second").get<double>()),
                                  fmt::format("{:.2f}", row.at("speedup").get<double>()),
                                  fmt::format("{:.2f}", row.at("speedup_by_counts").get<double>())};
@@ -190,10 +186,10 @@ int run_bench_infer(const RunOptions& options, const InferBenchOptions& bench) {
 
   json rows = json::array();
   std::vector<std::vector<std::string>> table{
-      {"", "batch", "MACs", "ms", "images/s", "times as fast", "counts allow"}};
+      {"", "batch", "MACs", "ms", "floor ms", "images/s", "times as fast", "counts allow"}};
   if (onnx)
     table.front().insert(table.front().end(), {"ms of " + std::string(onnx->about().at("library")), "ratio"});
-  for (const std::int64_t batch : bench.batches.empty() ? std::vector<std::int64_t>{1, 128} : bench.batches) {
+  for (const std::int64_t batch : bench::batches_of(bench.batches)) {
     std::vector<std::unique_ptr<Inference>> inferences;
     std::vector<bench::Turn> turns;
     for (const auto& network : networks) {
@@ -221,8 +217,10 @@ int run_bench_infer(const RunOptions& options, const InferBenchOptions& bench) {
   fmt::print("{}, {}, {} threads: {} blocks of {} s in turns, medians\n", session.device().description(),
              name_of(session.precision()), omp_get_max_threads(), bench.blocks, bench.seconds);
   fmt::print("{}", table_text(table));
-  fmt::print("times as fast: as the first network; counts allow: the same of the floors, layer by layer\n{}",
-             head.load_text());
+  fmt::print(
+      "floor: what the machine's ceilings allow, layer by layer; times as fast: as the first network; counts "
+      "allow: the same of the floors\n{}",
+      head.load_text());
   json report = head.json("bench infer", session.device().description(), omp_get_max_threads());
   report.update({{"settings",
                   {{"precision", name_of(session.precision())},

@@ -91,13 +91,16 @@ void BenchWords::add_infer(CLI::App& bench) {
   command.add_option("--batch", o.batches, "Images at once [1 128]");
   command.add_option("--round-to", o.round_to, "Cut the first network too, with widths rounded to these");
   command.add_option("--budget", o.budget, "Part of the multiply-adds that such a cut leaves [0.5]");
+  command.add_option("--gpu", o.gpu,
+                     "Plan for a GPU that need not be there, and measure nothing: a name or a description");
   command.add_option("--blocks", o.blocks, "Blocks of each, in turns [7]");
   command.add_option("--seconds", o.seconds, "Of a block, at least [0.2]");
   command.add_option("--against", o.against, "onnxruntime: the same networks, exported for it");
   command.add_option("--python", o.python, "The interpreter that has ONNX Runtime [python3]");
   command.add_option("--json", o.json, "Write every block")->type_name("FILE");
-  run(command, {.model = true},
-      [this](const OptionFlags& /*flags*/) { return run_bench_infer(options_, infer_); });
+  run(command, {.model = true}, [this](const OptionFlags& /*flags*/) {
+    return infer_.gpu.empty() ? run_bench_infer(options_, infer_) : run_bench_infer_plan(options_, infer_);
+  });
 }
 
 }  // namespace secateur::app

@@ -97,6 +97,7 @@ struct InferBenchOptions {
   std::vector<std::int64_t> batches;           // empty: 1 and 128
   std::vector<std::int64_t> round_to;          // compare widths cut to `budget` and rounded to these
   double budget = 0.5;
+  std::string gpu;  // floors of a GPU that is described, in place of measuring here
   std::int64_t blocks = 7;
   double seconds = 0.2;  // of a block, at least
   std::string against;   // "onnxruntime", or empty
@@ -105,6 +106,9 @@ struct InferBenchOptions {
 };
 // Measures latency and throughput, and those of ONNX Runtime in turns.
 int run_bench_infer(const RunOptions& options, const InferBenchOptions& bench);
+// The same networks and widths on a GPU that is described: floors of their convolutions, by stored widths,
+// and in a build with CUDA the passes that lose a fast path.
+int run_bench_infer_plan(const RunOptions& options, const InferBenchOptions& bench);
 
 struct LoaderBenchOptions {
   std::filesystem::path packed;  // a packed file of the same images, measured in turns; empty: none

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "secateur/budget_words.h"
 #include "secateur/core/error.h"
 
 namespace secateur::app {
@@ -39,6 +40,7 @@ OptionFlags::OptionFlags(CLI::App& command, RunOptions& options, Sections sectio
   if (sections.data) describe(options.data, *list_);
   if (sections.train) describe(options.train, *list_);
   if (sections.prune) describe(options.prune, *list_);
+  if (sections.prune) describe(options.target, *list_);
 
   std::map<std::string, int> uses;
   for (const Option& option : list_->options()) ++uses[last_part(option.key)];
@@ -62,6 +64,45 @@ OptionFlags::OptionFlags(CLI::App& command, RunOptions& options, Sections sectio
     if (is_switch) added->expected(0, 1)->default_str("yes");
     flags_.push_back(std::move(flag));
   }
+  if (sections.prune) add_shorthands(command);
+}
+
+void OptionFlags::add_shorthands(CLI::App& command) {
+  for (const auto& [measure, name] : EnumNames<BudgetMeasure>::kTable) {
+    shorthands_.push_back(std::make_unique<Shorthand>(Shorthand{measure, "", false}));
+    Shorthand* target = shorthands_.back().get();
+    command
+        .add_option_function<std::string>(
+            fmt::format("--{}", name),
+            [target](const std::string& text) {
+              target->text = text;
+              target->given = true;
+            },
+            budget_help(measure))
+        ->type_name(budget_form(measure))
+        ->group("prune");
+  }
+}
+
+void OptionFlags::apply_shorthands() {
+  std::string used;
+  for (const auto& shorthand : shorthands_) {
+    if (!shorthand->given) continue;
+    const std::string name = fmt::format("--{}", option_name(shorthand->measure));
+    require(used.empty(), "a run has one budget: {} and {} were given", used, name);
+    used = name;
+    for (const auto& [key, text] : budget_keys(shorthand->measure, shorthand->text)) set(key, text);
+  }
+  for (const auto& flag : flags_) {
+    require(used.empty() || !flag->given || !flag->key.starts_with("prune.budget"),
+            "a run has one budget: {} and --{} were given", used, flag->name);
+  }
+}
+
+void OptionFlags::set(const std::string& key, const std::string& text) {
+  // "auto" is the one value of an integer that has a name.
+  list_->set(key, key == "prune.round-to" && text == "auto" ? "0" : text);
+  given_.push_back(key);
 }
 
 void OptionFlags::take(const Recipe& recipe, UnknownKeys unknown) {
@@ -76,17 +117,16 @@ void OptionFlags::apply(const Recipe& stored) {
 
 void OptionFlags::apply() {
   if (!recipe_file_.empty()) take(Recipe::from_file(recipe_file_), UnknownKeys::refuse);
+  apply_shorthands();
   for (const auto& flag : flags_) {
     if (!flag->given) continue;
-    list_->set(flag->key,
-               flag->text.empty() && list_->find(flag->key).kind == OptionKind::boolean ? "yes" : flag->text);
-    given_.push_back(flag->key);
+    const bool named_alone = flag->text.empty() && list_->find(flag->key).kind == OptionKind::boolean;
+    set(flag->key, named_alone ? "yes" : flag->text);
   }
   for (const std::string& assignment : assignments_) {
     const std::size_t equals = assignment.find('=');
     require(equals != std::string::npos, "--set takes KEY=VALUE, got '{}'", assignment);
-    list_->set(assignment.substr(0, equals), assignment.substr(equals + 1));
-    given_.push_back(assignment.substr(0, equals));
+    set(assignment.substr(0, equals), assignment.substr(equals + 1));
   }
 }
 

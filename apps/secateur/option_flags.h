@@ -1,6 +1,6 @@
 // Command-line flags made from option descriptions: train.learning-rate becomes --learning-rate, or, where
 // two sections share the name, --train-learning-rate; --set KEY=VALUE reaches every option. A recipe file
-// comes first, flags after.
+// comes first, flags after. --flops, --params, --memory and --latency are the keys of a budget in one word.
 #pragma once
 
 #include <memory>
@@ -52,11 +52,22 @@ class OptionFlags {
     bool given = false;
   };
 
+  // A flag that stands for several keys: --latency 1.5ms@256.
+  struct Shorthand {
+    BudgetMeasure measure = BudgetMeasure::flops;
+    std::string text;
+    bool given = false;
+  };
+
+  void add_shorthands(CLI::App& command);
+  void apply_shorthands();
+  void set(const std::string& key, const std::string& text);
   void take(const Recipe& recipe, UnknownKeys unknown);
 
   const CLI::App& command_;
   std::unique_ptr<OptionList> list_;
   std::vector<std::unique_ptr<Flag>> flags_;
+  std::vector<std::unique_ptr<Shorthand>> shorthands_;
   std::string recipe_file_;
   std::vector<std::string> assignments_;
   std::vector<std::string> given_;

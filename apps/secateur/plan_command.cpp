@@ -9,50 +9,15 @@
 #include "secateur/backend/cuda.h"
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
+#include "secateur/gpu_engines.h"
 #include "secateur/models/models.h"
 #include "secateur/runtime/network_plan.h"
 #include "secateur/runtime/step_memory.h"
 #include "secateur/session.h"
 #include "secateur/text.h"
-#ifdef SECATEUR_WITH_CUDA
-#include "secateur/backend/conv_plan.h"
-#endif
 
 namespace secateur::app {
 namespace {
-
-#ifdef SECATEUR_WITH_CUDA
-// Asks cuDNN; a refusal is an answer too.
-class Engines {
- public:
-  explicit Engines(const GpuDescription& gpu) : cache_(gpu) {}
-  PassEngine operator()(const ConvProblem& problem) {
-    try {
-      const auto plan = cache_.find(problem);
-      return {plan->engine(), plan->workspace(), plan->tensor_cores(), ""};
-    } catch (const Error& error) {
-      return {"", 0, false, error.what()};
-    }
-  }
-
- private:
-  ConvPlanCache cache_;
-};
-#endif
-
-NetworkPlan make_plan(const Graph& graph, const GpuDescription& gpu, const NetworkPlanOptions& options) {
-#ifdef SECATEUR_WITH_CUDA
-  Engines engines(gpu);
-  return plan_network(graph, gpu, options, [&](const ConvProblem& problem) { return engines(problem); });
-#else
-  static_cast<void>(graph);
-  static_cast<void>(options);
-  fail(
-      "secateur plan asks cuDNN for its engines, and this build is without CUDA (the cpu preset): build with "
-      "`cmake --preset cuda`; no GPU ({} or other) is needed, only the CUDA toolkit and cuDNN",
-      gpu.name);
-#endif
-}
 
 // What a step takes, from compiling it for the GPU; nothing is allocated.
 struct Memory {
@@ -285,7 +250,7 @@ int run_plan(RunOptions options, const PlanArguments& arguments) {
   } else {
     graph = models::build(arguments.target, {.shortcut = options.model.shortcut, .head = options.model.head});
   }
-  const NetworkPlan plan = make_plan(*graph, gpu, planned);
+  const NetworkPlan plan = plan_network(*graph, gpu, planned, engines_of(gpu, "secateur plan"));
   std::optional<Memory> memory;
   if (plan.refused == 0) memory = measure_memory(*graph, gpu, planned);
   if (arguments.json) {

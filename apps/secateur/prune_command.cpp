@@ -6,9 +6,12 @@
 
 #include <algorithm>
 
+#include "secateur/advice.h"
+#include "secateur/budget_meter.h"
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
 #include "secateur/data/loader.h"
+#include "secateur/fast_rounding.h"
 #include "secateur/image_contract.h"
 #include "secateur/io/checkpoint.h"
 #include "secateur/measure.h"
@@ -88,13 +91,15 @@ class PruneRun {
                                                           : nullptr),
         progress_(stdout, !folder.writes()),
         nan_guard_(options.train.on_nan, log_, progress_),
-        narrator_(progress_, options.prune),
+        rounding_(settled_rounding(options, base_)),
+        meter_(rounding_.options, base_, session_, folder.file("layer-times.json"), progress_),
+        narrator_(progress_, rounding_.options),
         events_(board_ ? std::vector<EventSink*>{&log_, &narrator_, board_.get()}
                        : std::vector<EventSink*>{&log_, &narrator_}),
         backend_({loaded_.model, session_.arena(), session_.stream(), trainer_, evaluator_, *steering_source_,
-                  *sample_source_, progress_, &base_, session_.communicator()},
-                 options.prune),
-        loop_(options.prune, backend_, events_) {
+                  *sample_source_, progress_, &base_, session_.communicator(), meter_.cost()},
+                 rounding_.options),
+        loop_(rounding_.options, backend_, events_) {
     if (teacher_ != nullptr) trainer_.teach(*teacher_);
     const StateReader reader(loaded_.tree);
     if (arguments.resume) {
@@ -111,6 +116,7 @@ class PruneRun {
   }
 
   void print_plan() {
+    if (!rounding_.text.empty()) fmt::print("{}\n", rounding_.text);
     const PruningLoop::Preview preview = loop_.preview();
     fmt::print("round 1 would remove (nothing is changed by --dry-run):\n{}",
                plan_table(loaded_.model.graph(), preview.planned, preview.scores).to_text());
@@ -131,11 +137,8 @@ class PruneRun {
     if (!folder_.writes()) return;
     const RunHistory history = read_run_history(folder_.log());
     progress_.say(before_after_text(history.measured.at("before"), history.measured.at("after")));
-    if (result.budget) {
-      progress_.say(fmt::format(
-          "budget: {} of {} allowed ({})", grouped(static_cast<std::int64_t>(result.budget->cost)),
-          grouped(static_cast<std::int64_t>(result.budget->budget)), result.budget->met ? "met" : "NOT met"));
-    }
+    meter_.conclude(result, loaded_.model, log_);
+    warn_of_slow_widths();
   }
 
  private:
@@ -188,6 +191,7 @@ class PruneRun {
       progress_.say(memory_text(loaded_.model, trainer_));
     }
     if (const std::string text = processes_text(session_, options_.train); !text.empty()) progress_.say(text);
+    if (!rounding_.text.empty()) progress_.say(rounding_.text);
     if (resumed) progress_.say(fmt::format("resuming in round {}", loop_.round()));
   }
 
@@ -196,6 +200,14 @@ class PruneRun {
     if (!folder_.writes()) return;
     const auto test = data_.test_source();
     log_measured(log_, which, measure_network(loaded_.model, session_, *test, file));
+  }
+
+  // Of the device that pruned: what --round-to auto would have kept whole.
+  void warn_of_slow_widths() {
+    if (session_.device().kind() != DeviceKind::cpu) return;
+    const std::string advice =
+        advice_on_widths(slow_widths_of_host(loaded_.model.graph()), slow_widths_of_host(base_).size());
+    if (!advice.empty()) progress_.say(advice);
   }
 
   void log_widths() {
@@ -253,6 +265,8 @@ class PruneRun {
   std::unique_ptr<TensorBoardLog> board_;  // null unless asked for
   Progress progress_;
   NanGuard nan_guard_;
+  SettledRounding rounding_;  // the pruning options with it
+  BudgetMeter meter_;
   PruneNarrator narrator_;
   EventFanOut events_;
   ModelPruningBackend backend_;
@@ -264,12 +278,12 @@ class PruneRun {
 void complete_prune_options(RunOptions& options, const OptionFlags& flags) {
   options.prune.seed = options.run.seed;
   // A budget that was asked for is a budget to meet.
-  if (flags.given("prune.budget") && !flags.given("prune.width-mode"))
-    options.prune.width.mode = WidthMode::target;
+  const bool budget = flags.given("prune.budget") || flags.given("prune.budget-amount");
+  if (budget && !flags.given("prune.width-mode")) options.prune.width.mode = WidthMode::target;
   // Widths that a processor or GPU runs fast, unless others are asked for (the paper's experiments: 1).
   WidthOptions& width = options.prune.width;
   if (!flags.given("prune.round-to")) width.round_to = 8;
-  if (!flags.given("prune.min-channels")) width.min_channels = width.round_to;
+  if (!flags.given("prune.min-channels")) width.min_channels = std::max<std::int64_t>(width.round_to, 1);
 }
 
 int run_prune(const RunOptions& options, const std::string& toml, const RunFolder& folder,

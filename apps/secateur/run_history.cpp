@@ -74,6 +74,18 @@ void read_evaluation(const Json& event, RunHistory& history, SinceRemoval& since
   since.best = std::fmax(since.best, accuracy);
 }
 
+BudgetRecord budget_record(const Json& event) {
+  const auto met = event.find("met");
+  return {text(event, "measure"),
+          integer(event, "batch"),
+          number(event, "budget"),
+          number(event, "unpruned"),
+          number(event, "cost"),
+          number(event, "measured"),
+          number(event, "measured_spread"),
+          met != event.end() && met->is_boolean() && met->get<bool>()};
+}
+
 void read_event(const Json& event, RunHistory& history, SinceRemoval& since) {
   const std::string kind = event.at("event").get<std::string>();
   if (kind == "start" || kind == "resume") {
@@ -114,6 +126,8 @@ void read_event(const Json& event, RunHistory& history, SinceRemoval& since) {
     history.widths_after = event.at("after").get<std::vector<double>>();
   } else if (kind == "measured") {
     history.measured[text(event, "which")] = measured(event);
+  } else if (kind == "budget") {
+    history.budget = budget_record(event);
   } else if (kind == "result") {
     history.measured["result"] = measured(event);
   }

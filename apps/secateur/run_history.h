@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,18 @@ struct Measured {
   std::int64_t peak_bytes = 0;   // of the device's memory, in the run so far; 0 in logs that do not say
 };
 
+// How a budget came out, in the unit of its measure.
+struct BudgetRecord {
+  std::string measure;
+  std::int64_t batch = 0;  // 0 for what is counted off the graph
+  double budget = 0;
+  double unpruned = 0;
+  double cost = 0;      // counted, planned or foretold
+  double measured = 0;  // NaN where nothing was measured
+  double spread = 0;    // of the measurement, between quartiles, as a part
+  bool met = false;
+};
+
 struct RunHistory {
   std::map<std::string, std::string> facts;  // model, data, device, ... of the start event
   std::string recipe;
@@ -57,6 +70,7 @@ struct RunHistory {
   std::vector<double> widths_before;
   std::vector<double> widths_after;
   std::map<std::string, Measured> measured;  // "before", "after", or "result" of a training run
+  std::optional<BudgetRecord> budget;
 };
 
 // Throws Error that names file and line for a line that is no event.

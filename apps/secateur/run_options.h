@@ -56,10 +56,19 @@ void describe(PruneOptions& o, Visitor& v) {
   v("prune.width-mode", o.width.mode, "How rates add up over rounds; target meets a budget");
   v("prune.rounding", o.width.rounding, "How a real-valued width becomes whole channels");
   v("prune.min-channels", o.width.min_channels, "Fewest channels of a layer", at_least(1));
-  v("prune.round-to", o.width.round_to, "Widths are multiples of this, where the layer was", at_least(1));
+  v("prune.round-to", o.width.round_to,
+    "Widths are multiples of this, where the layer was; auto (0): as the device runs each layer fast",
+    at_least(0));
   v("prune.budget-measure", o.budget.measure, "What the budget counts");
   v("prune.budget", o.budget.fraction, "Part of the unpruned network's cost that may remain", above(0),
     at_most(1));
+  v("prune.budget-amount", o.budget.amount,
+    "What may remain as it is counted (multiply-adds, parameters, bytes, seconds), in place of a part; 0: "
+    "the "
+    "part",
+    at_least(0));
+  v("prune.budget-batch", o.budget.batch, "Images of the inference that memory and latency are of",
+    at_least(1));
   v("prune.weights", o.controller.weights, "alpha and beta: dynamic (Eqs. 15 and 17), or static");
   v("prune.alpha-start", o.controller.alpha_start, "alpha at the start", at_least(0));
   v("prune.alpha-end", o.controller.alpha_end, "alpha at the end", at_least(0));
@@ -168,6 +177,21 @@ struct RunSettings {
   bool tensorboard = false;  // event files beside the run log
 };
 
+// The device that a network is pruned for, where it is not the one that prunes it.
+struct TargetOptions {
+  std::string gpu;  // a name, or a file that describes one; empty: run.device
+  std::string gpu_precision = "fp32";
+};
+
+template <class Visitor>
+void describe(TargetOptions& o, Visitor& v) {
+  v("target.gpu", o.gpu,
+    "GPU whose fast widths --round-to auto takes: a name (secateur plan lists them) or a description in "
+    "JSON");
+  v("target.gpu-precision", o.gpu_precision, "Arithmetic on that GPU",
+    one_of({"fp32", "tf32", "bf16", "fp16"}));
+}
+
 template <class Visitor>
 void describe(ModelOptions& o, Visitor& v) {
   v("model.name", o.name, "Network to build (secateur inspect lists them)");
@@ -266,6 +290,7 @@ struct RunOptions {
   DataOptions data;
   TrainOptions train;
   PruneOptions prune;
+  TargetOptions target;
   RunSettings run;
 };
 

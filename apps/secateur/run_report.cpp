@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "secateur/io/files.h"
+#include "secateur/prune/cost_measure.h"
 #include "secateur/report/chart.h"
 #include "secateur/report/page.h"
 #include "secateur/run_history.h"
@@ -57,6 +58,31 @@ void add_before_after(Page& page, const RunHistory& history) {
        row("images/s at batch 256", fmt::format("{:.0f}", b.images_per_second),
            fmt::format("{:.0f}", a.images_per_second),
            change_text(b.images_per_second, a.images_per_second))});
+}
+
+std::string budget_text(const BudgetRecord& record, double cost) {
+  for (const auto& [measure, name] : EnumNames<BudgetMeasure>::kTable) {
+    if (name == record.measure) return cost_text(measure, cost);
+  }
+  return fmt::format("{:.6g}", cost);
+}
+
+void add_budget(Page& page, const RunHistory& history) {
+  if (!history.budget) return;
+  const BudgetRecord& b = *history.budget;
+  page.add_heading("Budget");
+  std::vector<std::vector<std::string>> rows{
+      {"unpruned", budget_text(b, b.unpruned)},
+      {"allowed", budget_text(b, b.budget)},
+      {b.measure == "latency" ? "foretold" : "pruned", budget_text(b, b.cost)}};
+  if (std::isfinite(b.measured)) {
+    rows.push_back({"measured", fmt::format("{} (quartiles within {}; {} against what was foretold)",
+                                            budget_text(b, b.measured), percent(b.spread, 1),
+                                            change_text(b.cost, b.measured))});
+  }
+  page.add_table({b.batch > 0 ? fmt::format("{} at batch {}", b.measure, b.batch) : b.measure,
+                  b.met ? "met" : "not met"},
+                 rows);
 }
 
 void add_training_result(Page& page, const RunHistory& history) {
@@ -171,6 +197,7 @@ void write_run_report(const RunFolder& folder) {
                         fact(history, "validation_images"), fact(history, "device"), fact(history, "time")));
   if (pruned) {
     add_before_after(page, history);
+    add_budget(page, history);
   } else {
     add_training_result(page, history);
   }

@@ -42,6 +42,7 @@ Session::Session(const RunSettings& settings, const Processes* processes)
     : device_(open_device(device_kind_from_name(settings.device),
                           {.ordinal = processes != nullptr ? processes->launch().local_rank : 0})),
       stream_(device_->make_stream()),
+      conv_choices_(*stream_),
       arena_(*device_),
       precision_(precision_for(settings)) {
   int threads = static_cast<int>(settings.threads);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "secateur/cache.h"
 #include "secateur/data/dataset.h"
 #include "secateur/data/loader.h"
 #include "secateur/data/split.h"
@@ -35,6 +36,7 @@ class Session {
  private:
   std::unique_ptr<Device> device_;
   std::unique_ptr<Stream> stream_;
+  KeptConvChoices conv_choices_;
   Arena arena_;
   Precision precision_;
   std::unique_ptr<Communicator> between_devices_;  // null where the processes' own serves

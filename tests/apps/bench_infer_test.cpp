@@ -148,6 +148,28 @@ TEST_F(BenchInfer, ComparesWithAPeerThatReadsTheExportedFile) {
   EXPECT_NEAR(row.at("peer").at("ratio").get<double>(), 500 / row.at("milliseconds").get<double>(), 1e-9);
 }
 
+// In bf16 a GPU stores widths in multiples of 8: what is cut to odd widths computes with idle lanes, and what
+// is rounded to 8 does not, but for the image.
+TEST_F(BenchInfer, PlansWidthsForAGpuThatIsNotThere) {
+  ASSERT_EQ(
+      bench("--model resnet8 --gpu h200 --precision bf16 --batch 64 --round-to 1 8 --json " + path("a.json")),
+      0)
+      << text_;
+  EXPECT_NE(text_.find("H200 (described: nothing ran)"), std::string::npos) << text_;
+  const json rows = json::parse(read("a.json")).at("results");
+  ASSERT_EQ(rows.size(), 3);
+  EXPECT_EQ(rows[0].at("speedup_of_floors"), 1.0);
+  const auto idle = [](const json& row) {
+    return 1 - row.at("macs").get<double>() / row.at("stored_macs").get<double>();
+  };
+  EXPECT_EQ(rows[1].at("round_to"), 1);
+  EXPECT_GT(idle(rows[1]), idle(rows[2]));
+  for (const json& row : rows) EXPECT_GT(row.at("floor_seconds"), 0.0);
+  EXPECT_GT(rows[2].at("speedup_of_floors"), 1.0);
+  EXPECT_EQ(bench("--model resnet8 --gpu h200 --against onnxruntime"), 1);
+  EXPECT_EQ(bench("--model resnet8 --gpu h2000"), 1);
+}
+
 TEST_F(BenchInfer, SaysWhatIsWrong) {
   EXPECT_EQ(bench("--model resnet8 --batch 0"), 1);
   EXPECT_NE(text_.find("--batch"), std::string::npos) << text_;

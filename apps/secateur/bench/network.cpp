@@ -88,6 +88,23 @@ Graph uniformly_pruned(const Graph& graph, double budget, std::int64_t granule) 
   return cut(low);
 }
 
+std::vector<std::int64_t> batches_of(const std::vector<std::int64_t>& given) {
+  require(std::ranges::all_of(given, [](std::int64_t batch) { return batch >= 1; }),
+          "--batch takes numbers from 1 on");
+  return given.empty() ? std::vector<std::int64_t>{1, 128} : given;
+}
+
+void check_cuts(double budget, const std::vector<std::int64_t>& round_to) {
+  require(budget > 0 && budget < 1, "--budget lies between 0 and 1, is {}", budget);
+  for (const std::int64_t granule : round_to) {
+    require(granule >= 1, "--round-to takes widths from 1 on, not {}", granule);
+  }
+}
+
+std::string cut_name(const std::string& network, double budget, std::int64_t granule) {
+  return fmt::format("{}, {:.0f} % of the MACs, widths rounded to {}", network, 100 * budget, granule);
+}
+
 void write_network(const std::filesystem::path& path, const Model& model, Stream& stream) {
   write_weights(
       path, model.graph(),

@@ -34,6 +34,13 @@ namespace secateur::bench {
 // of what they were, as close as one rate allows. Throws Error where even the narrowest network costs more.
 [[nodiscard]] Graph uniformly_pruned(const Graph& graph, double budget, std::int64_t granule);
 
+// What several benchmarks take: batches (empty: 1 and 128), and cuts to `budget` of the multiply-adds with
+// widths rounded to each of `round_to`. Throw Error for what cannot be.
+[[nodiscard]] std::vector<std::int64_t> batches_of(const std::vector<std::int64_t>& given);
+void check_cuts(double budget, const std::vector<std::int64_t>& round_to);
+// "resnet20, 50 % of the MACs, widths rounded to 8"
+[[nodiscard]] std::string cut_name(const std::string& network, double budget, std::int64_t granule);
+
 // The network as a file that another framework rebuilds (load_safetensors.py).
 void write_network(const std::filesystem::path& path, const Model& model, Stream& stream);
 
