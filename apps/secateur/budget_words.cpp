@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include "secateur/core/error.h"
+#include "secateur/prune/cost_measure.h"
+#include "secateur/text.h"
 
 namespace secateur::app {
 namespace {
@@ -117,6 +119,26 @@ std::string budget_help(BudgetMeasure measure) {
       break;
   }
   return "A budget of an inference's time on this device, by measured layers (docs/user-guide.md)";
+}
+
+std::string budget_text(const BudgetOptions& budget) {
+  const auto whole = [&]() -> const char* {
+    switch (budget.measure) {
+      case BudgetMeasure::flops:
+        return "multiply-adds";
+      case BudgetMeasure::params:
+        return "parameters";
+      case BudgetMeasure::memory:
+        return "memory";
+      case BudgetMeasure::latency:
+        break;
+    }
+    return "time";
+  };
+  const std::string what = budget.amount > 0
+                               ? cost_text(budget.measure, budget.amount)
+                               : fmt::format("{} of its {}", percent(budget.fraction, 0), whole());
+  return takes_batch(budget.measure) ? fmt::format("{} at batch {}", what, budget.batch) : what;
 }
 
 }  // namespace secateur::app

@@ -20,4 +20,7 @@ namespace secateur::app {
 [[nodiscard]] std::string budget_form(BudgetMeasure measure);
 [[nodiscard]] std::string budget_help(BudgetMeasure measure);
 
+// "50 % of its multiply-adds", "1.5 ms at batch 256": what a network is pruned to.
+[[nodiscard]] std::string budget_text(const BudgetOptions& budget);
+
 }  // namespace secateur::app

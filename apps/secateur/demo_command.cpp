@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "secateur/budget_words.h"
 #include "secateur/commands.h"
 #include "secateur/text.h"
 
@@ -52,8 +53,7 @@ int run_demo(RunOptions& options, OptionFlags& flags) {
   const RunFolder base(folder / "base", false);
   if (const int code = run_train(options, flags.toml(), base, false); code != 0) return code;
 
-  fmt::print("\n2. Pruning it to {} of its multiply-adds in {} rounds\n",
-             percent(options.prune.budget.fraction, 0), options.prune.rounds);
+  fmt::print("\n2. Pruning it to {} in {} rounds\n", budget_text(options.prune.budget), options.prune.rounds);
   const PruneArguments arguments{.weights = base.model()};
   const RunFolder pruned(folder / "pruned", false);
   if (const int code = run_prune(options, flags.toml(), pruned, arguments); code != 0) return code;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "secateur/advice.h"
+#include "secateur/prune/cost_measure.h"
 #include "secateur/text.h"
 
 namespace secateur::app {
@@ -81,6 +82,13 @@ void PruneNarrator::write(std::string_view event, const LogFields& fields) {
     budget_ = number(fields, "budget");
     cost_ = number(fields, "budget_cost");
     advise(advice_on_validation(number(fields, "accuracy"), integer(fields, "samples"), options_.tau));
+    if (options_.width.mode == WidthMode::target) {
+      const auto shown = [&](const char* name) {
+        return cost_text(options_.budget.measure, number(fields, name));
+      };
+      progress_.say(fmt::format("budget: {} of {}; the least widths have {}", shown("budget"),
+                                shown("budget_base"), shown("budget_lowest")));
+    }
     advise_on_budget(options_.rounds);
   } else if (event == "round_end") {
     cost_ = number(fields, "budget_cost");

@@ -12,7 +12,7 @@ double ratio(std::int64_t part, std::int64_t whole) {
 }  // namespace
 
 LogFields start_fields(const PruneOptions& options, const Evaluation& evaluation, const NetworkCost& cost,
-                       const NetworkCost& base) {
+                       const NetworkCost& base, const FeasibleRange& range) {
   LogFields fields{{"rounds", options.rounds},
                    {"criterion", options.criterion},
                    {"rate_policy", options.rate_policy},
@@ -30,6 +30,7 @@ LogFields start_fields(const PruneOptions& options, const Evaluation& evaluation
     fields.emplace_back("budget", budget_of(options.budget, base.budgeted));
     fields.emplace_back("budget_base", base.budgeted);
     fields.emplace_back("budget_cost", cost.budgeted);
+    fields.emplace_back("budget_lowest", range.lowest);
   }
   return fields;
 }

@@ -9,7 +9,8 @@
 namespace secateur {
 
 [[nodiscard]] LogFields start_fields(const PruneOptions& options, const Evaluation& evaluation,
-                                     const NetworkCost& cost, const NetworkCost& base);
+                                     const NetworkCost& cost, const NetworkCost& base,
+                                     const FeasibleRange& range);
 [[nodiscard]] LogFields score_fields(std::int64_t round, std::span<const SpaceScores> spaces);
 [[nodiscard]] LogFields plan_fields(const PlannedRound& planned, std::span<const SpaceScores> spaces,
                                     const NetworkCost& before, const NetworkCost& after);

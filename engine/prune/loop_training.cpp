@@ -66,12 +66,13 @@ bool PruningLoop::goes_on_within_epoch() const {
          options_.train_hook == "none";
 }
 
-void PruningLoop::check_budget() {
-  if (options_.width.mode != WidthMode::target) return;
+FeasibleRange PruningLoop::check_budget() {
+  if (options_.width.mode != WidthMode::target) return {};
   const std::vector<SpaceScores> spaces = backend_.spaces();
   const BudgetGoal aim = goal();
-  require_feasible(feasible_range(tracker_, spaces, aim.cost_of), aim.cost, backend_.base_cost().budgeted,
-                   options_.budget.measure);
+  const FeasibleRange range = feasible_range(tracker_, spaces, aim.cost_of);
+  require_feasible(range, aim.cost, backend_.base_cost().budgeted, options_.budget.measure);
+  return range;
 }
 
 void PruningLoop::save(StateWriter w) const {

@@ -71,17 +71,17 @@ PruningLoop::Preview PruningLoop::preview() {
   const std::int64_t round = (s_.round + options_.frequency - 1) / options_.frequency * options_.frequency;
   const Weights weights = controller_.weights(round);
   std::vector<SpaceScores> spaces = backend_.score({weights.alpha, weights.beta, round, options_.seed});
-  check_budget();
+  static_cast<void>(check_budget());
   PlannedRound planned = plan_round(options_, tracker_, spaces, round, 0, goal());
   return {std::move(planned), std::move(spaces)};
 }
 
 void PruningLoop::begin() {
-  check_budget();
+  const FeasibleRange range = check_budget();
   const Evaluation before = backend_.evaluate();
   s_.accuracy_start = before.top1;
   s_.accuracy_before = before.top1;
-  events_.write("prune_start", start_fields(options_, before, backend_.cost(), backend_.base_cost()));
+  events_.write("prune_start", start_fields(options_, before, backend_.cost(), backend_.base_cost(), range));
   start_round();
 }
 

@@ -39,6 +39,14 @@ TEST(BudgetWords, StandForTheKeysOfABudget) {
             (Keys::value_type{"prune.budget-batch", "8"}));
 }
 
+TEST(BudgetWords, AreSaidAgain) {
+  EXPECT_EQ(budget_text({}), "50 % of its multiply-adds");
+  EXPECT_EQ(budget_text({.measure = BudgetMeasure::latency, .amount = 0.0015, .batch = 8}),
+            "1.5 ms at batch 8");
+  EXPECT_EQ(budget_text({.measure = BudgetMeasure::memory, .fraction = 0.25}),
+            "25 % of its memory at batch 256");
+}
+
 TEST(BudgetWords, WhatIsNoneIsRefusedWithAnExample) {
   for (const auto& [measure, word] : {std::pair{BudgetMeasure::latency, "fast"},
                                       {BudgetMeasure::latency, "1.5"},

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <fstream>
 #include <numeric>
 
 #include "backend/cuda/cuda_device.h"
+#include "io/temporary_folder.h"
 #include "secateur/backend/cuda.h"
 #include "secateur/backend/open_device.h"
 #include "secateur/core/error.h"
@@ -199,6 +201,29 @@ TEST(CudaDevice, TwoStreamsHaveTheirOwnHandlesAndScratch) {
   EXPECT_EQ(a.scratch(1000), small);
   EXPECT_NE(b.scratch(100), small);
   EXPECT_NE(a.scratch(std::int64_t{1} << 20), nullptr);
+}
+
+// What one stream chose another takes from a file; nothing is written where nothing was chosen anew.
+TEST(CudaDevice, ChoicesOfEnginesAreKeptInAFile) {
+  const test::TemporaryFolder folder;
+  const auto device = open_device(DeviceKind::cuda);
+  ConvProblem problem;
+  problem.batch = 2;
+  problem.input = problem.output = {4, 4, 8};
+  const auto first = device->make_stream();
+  EXPECT_NO_THROW(recall_conv_choices(*first, folder / "none.json"));
+  static_cast<void>(cuda_stream(*first).conv_plans().find(problem));
+  keep_conv_choices(*first, folder / "kept.json");
+
+  const auto second = device->make_stream();
+  recall_conv_choices(*second, folder / "kept.json");
+  static_cast<void>(cuda_stream(*second).conv_plans().find(problem));
+  EXPECT_EQ(cuda_stream(*second).conv_plans().recalled(), 1);
+  keep_conv_choices(*second, folder / "again.json");
+  EXPECT_FALSE(std::filesystem::exists(folder / "again.json"));
+
+  std::ofstream(folder / "damaged.json") << "{";
+  EXPECT_THROW(recall_conv_choices(*second, folder / "damaged.json"), Error);
 }
 
 // A warm step takes no memory anew.

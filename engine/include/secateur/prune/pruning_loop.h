@@ -137,7 +137,8 @@ class PruningLoop {
   void finish();
 
   [[nodiscard]] BudgetGoal goal();
-  void check_budget();
+  // Throws Error where the budget cannot be reached; 0s without one.
+  FeasibleRange check_budget();
   [[nodiscard]] LrPhase round_phase() const;
   [[nodiscard]] std::int64_t phase_epoch(bool finetuning) const;
   EpochReport train_epoch(const LrPhase& phase, std::int64_t epoch, std::string_view event);
