@@ -61,6 +61,7 @@ Leaves the same files as train, and prints accuracy, size and speed before and a
 Examples:
   secateur prune --weights runs/r20/model.h5 --data cifar10 --data-dir data-sets --budget 0.5 --dry-run
   secateur prune --weights runs/r20/model.h5 --data cifar10 --data-dir data-sets --budget 0.5 --rounds 5 --out runs/half
+  secateur prune --weights runs/r20/model.h5 --data cifar10 --data-dir data-sets --latency 1.5ms@256 --out runs/fast
   secateur prune --resume --out runs/half)"},
     Page{
         "sensitivity", kNetworks,
@@ -131,8 +132,9 @@ Examples:
   secateur bench loader --data imagefolder --data-dir ROOT --against pytorch)"},
     Page{"bench train", "", R"(Example:
   secateur bench train --model resnet20 --against pytorch)"},
-    Page{"bench infer", "", R"(Example:
-  secateur bench infer --model resnet56 --round-to 1 8 16)"},
+    Page{"bench infer", "", R"(Examples:
+  secateur bench infer --model resnet56 --round-to 1 8 16 32
+  secateur bench infer --model resnet56 --round-to 1 8 16 32 --gpu h200 --precision bf16)"},
     Page{"report", kWatching, R"(Example:
   secateur report runs/r20 runs/half --out all.html)"},
     Page{"watch", kWatching, R"(Reads the run's log, from any terminal, and ends with the run.
