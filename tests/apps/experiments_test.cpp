@@ -211,6 +211,13 @@ TEST(Experiments, Table2IsCutToThePapersFlops) {
   EXPECT_NEAR(points[5].options.prune.budget.fraction, 0.28, 1e-12);
 }
 
+// What a point is run with: rates that are measured have been.
+PruneOptions run_options_of(const Point& point) {
+  PruneOptions prune = point.options.prune;
+  if (point.measured_rates) prune.rate_table = {"*=0.5@0.1"};
+  return prune;
+}
+
 TEST(Experiments, ComparedMethodsGetEqualEpochsAndBudgets) {
   const app::RunOptions base;
   const auto epochs_of = [](const PruneOptions& o) {
@@ -218,7 +225,7 @@ TEST(Experiments, ComparedMethodsGetEqualEpochsAndBudgets) {
   };
   int controls = 0;
   for (const Point& point : find_experiment("compare").points(base, Scale::full)) {
-    const PruneOptions& prune = point.options.prune;
+    const PruneOptions prune = run_options_of(point);
     EXPECT_FALSE(prune.fallback.enabled) << point.name;
     EXPECT_NO_THROW(check(prune)) << point.name;
     EXPECT_EQ(prune.search.name == "none" ? 0 : prune.search.epochs, 0) << point.name;
@@ -248,7 +255,7 @@ TEST(Experiments, ComparedMethodsCanRunInOneEpoch) {
   base.prune.train_epochs = 0;
   base.prune.finetune_epochs = 1;
   for (const Point& point : find_experiment("compare").points(base, Scale::full)) {
-    EXPECT_NO_THROW(check(point.options.prune)) << point.name;
+    EXPECT_NO_THROW(check(run_options_of(point))) << point.name;
   }
 }
 
