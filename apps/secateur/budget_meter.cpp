@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "secateur/cache.h"
+#include "secateur/core/error.h"
 #include "secateur/runtime/step_memory.h"
 #include "secateur/text.h"
 
@@ -25,6 +26,9 @@ BudgetMeter::BudgetMeter(const PruneOptions& options, const Graph& base, Session
                          const std::filesystem::path& run_file, Progress& progress)
     : options_(options), session_(session), progress_(progress) {
   if (options.width.mode != WidthMode::target || options.budget.measure != BudgetMeasure::latency) return;
+  require(session.communicator() == nullptr,
+          "a budget of latency is for one process: each of several would measure times of its own and plan "
+          "by them; measure with one, and prune the others' way by --flops");
   table_ = latency_table(base, session,
                          {.batch = options.budget.batch,
                           .granule = options.width.round_to,
