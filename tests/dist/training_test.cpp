@@ -8,6 +8,7 @@
 #include "dist/parallel_run.h"
 #include "job.h"
 #include "prune/pruning_run.h"
+#include "secateur/graph/cost.h"
 #include "secateur/train/trainer.h"
 #include "selftest/small_networks.h"
 #include "selftest/whole_model.h"
@@ -208,10 +209,11 @@ TEST(Pruning, ScoresAreThoseOfOneProcess) {
 TEST(Pruning, EveryRankHasTheSameNetwork) {
   if (!can_run_job(2)) GTEST_SKIP() << "this job has another number of processes";
   run_job(2, [](Communicator& communicator) {
-    test::PruningRun run(test::options_of_test(), selftest::small_resnet(), DeviceKind::cpu, 0, &communicator);
-    const std::int64_t before = network_cost(run.whole.model.graph()).parameters;
+    test::PruningRun run(test::options_of_test(), selftest::small_resnet(), DeviceKind::cpu, 0,
+                         &communicator);
+    const std::int64_t before = cost_of(run.whole.model.graph()).parameters;
     run.loop.run([] {});
-    EXPECT_LT(network_cost(run.whole.model.graph()).parameters, before);
+    EXPECT_LT(cost_of(run.whole.model.graph()).parameters, before);
     StateTree tree;
     run.save(tree);
     Fingerprint fingerprint;
@@ -229,15 +231,16 @@ TEST(Pruning, EveryRankHasTheSameNetwork) {
 TEST(Pruning, APlanOfOneRankAloneIsRefused) {
   if (!can_run_job(2)) GTEST_SKIP() << "this job has another number of processes";
   run_job(2, [](Communicator& communicator) {
-    test::PruningRun run(test::options_of_test(), selftest::small_resnet(), DeviceKind::cpu, 0, &communicator);
+    test::PruningRun run(test::options_of_test(), selftest::small_resnet(), DeviceKind::cpu, 0,
+                         &communicator);
     const ChannelSpaces spaces(run.whole.model.graph());
     KeptMembers kept = spaces.keep_all();
     const auto space = static_cast<std::size_t>(
         std::ranges::find(spaces.spaces(), false, &ChannelSpace::pinned) - spaces.spaces().begin());
     kept[space].erase(kept[space].begin() + communicator.rank());
-    const std::int64_t before = network_cost(run.whole.model.graph()).parameters;
+    const std::int64_t before = cost_of(run.whole.model.graph()).parameters;
     EXPECT_THROW(run.backend.apply(PruningPlan::from_members(spaces, kept)), Error);
-    EXPECT_EQ(network_cost(run.whole.model.graph()).parameters, before);
+    EXPECT_EQ(cost_of(run.whole.model.graph()).parameters, before);
   });
 }
 

@@ -1,5 +1,7 @@
 // Plans of convolutions across prunings and across runs, on a GPU that is only described: how many are made,
 // and that a choice that was kept gives the same plan.
+#ifdef SECATEUR_WITH_CUDA
+
 #include "secateur/backend/conv_choices.h"
 
 #include <gtest/gtest.h>
@@ -99,3 +101,5 @@ TEST_F(CudaConvChoices, AnotherGpusAreRefused) {
 
 }  // namespace
 }  // namespace secateur
+
+#endif
