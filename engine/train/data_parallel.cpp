@@ -31,6 +31,9 @@ void DataParallel::begin_epoch() {
   const std::int64_t element = size_of(model_.dtype());
   communicator_->broadcast(stream_, model_.values(), layout.value_elements() * element);
   communicator_->broadcast(stream_, model_.momenta(), layout.trained_elements * element);
+  if (model_.averaged()) {
+    communicator_->broadcast(stream_, model_.averages(), layout.value_elements() * element);
+  }
   // No kernel writes what lies between two parameters' gradients, and a sum takes it along.
   stream_.zero(model_.gradients(), layout.trained_elements * element);
   generation_ = model_.generation();
