@@ -10,7 +10,7 @@
 namespace secateur::app {
 
 std::shared_ptr<Processes> Processes::join() {
-  const auto processes = std::make_shared<Processes>();
+  auto processes = std::make_shared<Processes>();
   processes->launch_ = launch_from(process_environment());
   processes->communicator_ = secateur::join(processes->launch_);
   return processes;
