@@ -42,11 +42,11 @@ std::vector<std::unique_ptr<Contestant>> contestants(const RunOptions& options,
     add(file.string(), 0, bench::network_for(options, file, session));
   }
   if (bench.weights.empty()) add(options.model.name, 0, bench::network_for(options, {}, session));
-  for (const std::int64_t granule : bench.round_to) {
-    Model model(bench::uniformly_pruned(result.front()->model.graph(), bench.budget, granule),
-                session.device());
+  const Contestant& first = *result.front();
+  for (bench::Cut& cut : bench::cuts_of(first.name, first.model.graph(), bench.budget, bench.round_to)) {
+    Model model(std::move(cut.graph), session.device());
     model.initialize(options.run.seed, session.stream());
-    add(bench::cut_name(result.front()->name, bench.budget, granule), granule, std::move(model));
+    add(std::move(cut.name), cut.granule, std::move(model));
   }
   return result;
 }

@@ -35,9 +35,9 @@ std::vector<Cut> cuts_of(const RunOptions& options, const InferBenchOptions& ben
     cuts.push_back({file.string(), 0, bench::network_for(host, file, session).graph()});
   }
   if (cuts.empty()) cuts.push_back({options.model.name, 0, bench::network_for(host, {}, session).graph()});
-  for (const std::int64_t granule : bench.round_to) {
-    cuts.push_back({bench::cut_name(cuts.front().name, bench.budget, granule), granule,
-                    bench::uniformly_pruned(cuts.front().graph, bench.budget, granule)});
+  for (bench::Cut& cut :
+       bench::cuts_of(cuts.front().name, cuts.front().graph, bench.budget, bench.round_to)) {
+    cuts.push_back({std::move(cut.name), cut.granule, std::move(cut.graph)});
   }
   return cuts;
 }

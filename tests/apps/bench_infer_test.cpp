@@ -168,6 +168,11 @@ TEST_F(BenchInfer, PlansWidthsForAGpuThatIsNotThere) {
   EXPECT_GT(rows[2].at("speedup_of_floors"), 1.0);
   EXPECT_EQ(bench("--model resnet8 --gpu h200 --against onnxruntime"), 1);
   EXPECT_EQ(bench("--model resnet8 --gpu h2000"), 1);
+  // ResNet-56's first stage has 16 channels, which multiples of 32 leave whole: half of it cannot go.
+  ASSERT_EQ(bench("--model resnet56 --gpu h200 --round-to 8 32 --batch 1 --json " + path("b.json")), 0)
+      << text_;
+  EXPECT_NE(text_.find("left out"), std::string::npos) << text_;
+  EXPECT_EQ(json::parse(read("b.json")).at("results").size(), 2);
 }
 
 TEST_F(BenchInfer, SaysWhatIsWrong) {

@@ -105,6 +105,20 @@ std::string cut_name(const std::string& network, double budget, std::int64_t gra
   return fmt::format("{}, {:.0f} % of the MACs, widths rounded to {}", network, 100 * budget, granule);
 }
 
+std::vector<Cut> cuts_of(const std::string& network, const Graph& graph, double budget,
+                         const std::vector<std::int64_t>& round_to) {
+  std::vector<Cut> cuts;
+  for (const std::int64_t granule : round_to) {
+    const std::string name = cut_name(network, budget, granule);
+    try {
+      cuts.push_back({granule, name, uniformly_pruned(graph, budget, granule)});
+    } catch (const Error& error) {
+      fmt::print("left out: {}: {}\n", name, error.what());
+    }
+  }
+  return cuts;
+}
+
 void write_network(const std::filesystem::path& path, const Model& model, Stream& stream) {
   write_weights(
       path, model.graph(),

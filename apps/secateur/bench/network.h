@@ -41,6 +41,16 @@ void check_cuts(double budget, const std::vector<std::int64_t>& round_to);
 // "resnet20, 50 % of the MACs, widths rounded to 8"
 [[nodiscard]] std::string cut_name(const std::string& network, double budget, std::int64_t granule);
 
+// The cuts to each of `round_to` that there are; those that even the narrowest network does not meet are said
+// on the terminal and left out.
+struct Cut {
+  std::int64_t granule = 0;
+  std::string name;
+  Graph graph;
+};
+[[nodiscard]] std::vector<Cut> cuts_of(const std::string& network, const Graph& graph, double budget,
+                                       const std::vector<std::int64_t>& round_to);
+
 // The network as a file that another framework rebuilds (load_safetensors.py).
 void write_network(const std::filesystem::path& path, const Model& model, Stream& stream);
 
