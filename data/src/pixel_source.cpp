@@ -14,16 +14,15 @@ void PixelBatch::reserve(Device& device, std::int64_t count, const MapShape& sha
   image_bytes_ = shape.count();
   if (device_ == &device && host_.bytes() >= bytes()) return;
   begin();
-  host_ = HostBuffer(device, bytes());
-  if (device.kind() == DeviceKind::cuda) {
-    if (device_ != &device) {
-      copies_ = device.make_stream();
-      sent_ = device.make_event();
-      read_ = device.make_event();
-    }
-    read_->wait();
-    on_device_ = Slab(device, bytes());
+  if (read_ != nullptr) read_->wait();  // the device's memory is given back below
+  if (device_ != &device) {
+    const bool travels = device.kind() == DeviceKind::cuda;
+    copies_ = travels ? device.make_stream() : nullptr;
+    sent_ = travels ? device.make_event() : nullptr;
+    read_ = travels ? device.make_event() : nullptr;
   }
+  host_ = HostBuffer(device, bytes());
+  on_device_ = copies_ != nullptr ? Slab(device, bytes()) : Slab();
   device_ = &device;
 }
 

@@ -68,6 +68,24 @@ TEST(BatchTransfer, RunsFromPinnedMemoryAndTheTrainingThreadWaitsForNothing) {
   EXPECT_GE(seen.stream_waits, 2 * batches);  // the copy for the room, the step for the copy
 }
 
+// From one device to another and back: each batch goes where it is asked for.
+TEST(BatchTransfer, ASourceServesOneDeviceAfterAnother) {
+  const auto device = open_device(DeviceKind::cuda);
+  const auto stream = device->make_stream();
+  Loader loader(random_set(kImages, kImage), evaluation_options());
+  Host host;
+  HostBatch<float> on_host(kBatch, kImage, 3);
+  {
+    const DeviceBatch batch(*device);
+    loader.fill(0, kBatch, *stream, batch.images, batch.labels);
+    const std::vector<double> sent = read_values(batch.images, *stream);
+    loader.fill(0, kBatch, *host.stream, on_host.images, on_host.labels);
+    for (std::size_t i = 0; i < sent.size(); ++i) ASSERT_NEAR(on_host.pixels[i], sent[i], 1e-6) << i;
+    loader.fill(kBatch, kBatch, *stream, batch.images, batch.labels);
+    EXPECT_NE(read_values(batch.images, *stream), sent);
+  }
+}
+
 // A source without a thread sends its batches the same way.
 TEST(BatchTransfer, EverySourceSendsFromPinnedMemory) {
   const auto device = open_device(DeviceKind::cuda);
