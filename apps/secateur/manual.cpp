@@ -51,7 +51,7 @@ bits as if it had not been stopped.
 Examples:
   secateur train --model resnet20 --data cifar10 --data-dir data-sets --epochs 30 --schedule onecycle --out runs/r20
   secateur train --resume --out runs/r20
-  secateur train --recipe recipes/cpu-small-train.toml --data-dir data-sets)"},
+  secateur train --recipe apps/experiments/recipes/cpu-small-train.toml --out runs/r20)"},
     Page{
         "prune", kNetworks,
         R"(Each round scores the channels, plans which to remove, removes them from the tensors and trains on. A round that
