@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <utility>
 
 #include "secateur/core/error.h"
 
@@ -26,7 +27,9 @@ double of_last_round(const RunHistory& run, double app::RoundRecord::*value) {
   return run.rounds.empty() ? std::numeric_limits<double>::quiet_NaN() : run.rounds.rbegin()->second.*value;
 }
 
-Cell unless_unknown(const Spread& spread, Cell cell) { return std::isnan(spread.mean) ? Cell{} : cell; }
+Cell unless_unknown(const Spread& spread, Cell cell) {
+  return std::isnan(spread.mean) ? Cell{} : std::move(cell);
+}
 
 // Part that is gone.
 Spread reduction(const std::vector<RunHistory>& runs, std::int64_t Measured::*count) {
