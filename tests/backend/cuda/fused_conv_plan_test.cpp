@@ -39,9 +39,9 @@ std::set<ConvProblem> layers() {
   return result;
 }
 
-class FusedConvPlans : public ::testing::TestWithParam<const char*> {};
+class CudaFusedConvPlans : public ::testing::TestWithParam<const char*> {};
 
-TEST_P(FusedConvPlans, EveryLayerOfResNet56HasAnEngine) {
+TEST_P(CudaFusedConvPlans, EveryLayerOfResNet56HasAnEngine) {
   const PlanSearch search(find_gpu(GetParam()));
   ASSERT_EQ(layers().size(), 7U);
   for (const ConvProblem& layer : layers()) {
@@ -61,10 +61,10 @@ TEST_P(FusedConvPlans, EveryLayerOfResNet56HasAnEngine) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Gpus, FusedConvPlans, ::testing::Values("h200", "a100"),
+INSTANTIATE_TEST_SUITE_P(Gpus, CudaFusedConvPlans, ::testing::Values("h200", "a100"),
                          [](const auto& gpu) { return std::string(gpu.param); });
 
-TEST(FusedConvPlans, RefuseWhatCudnnHasNoEngineFor) {
+TEST(CudaFusedConvPlans, RefuseWhatCudnnHasNoEngineFor) {
   const PlanSearch search(find_gpu("h200"));
   ConvProblem problem = *layers().begin();
   const auto error_of = [&] {
