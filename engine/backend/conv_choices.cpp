@@ -117,7 +117,8 @@ ConvChoices ConvChoices::parse(std::string_view json, const std::string& origin)
       choices.set(problem, choice_from(entry));
     } catch (const Error& error) {
       const std::string reason = error.what();
-      fail("{}", reason.starts_with(where) ? reason : where + ": " + reason);
+      if (reason.starts_with(where)) throw;
+      fail("{}: {}", where, reason);
     }
   }
   return choices;
