@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "secateur/core/error.h"
 #include "secateur/core/slab.h"
@@ -25,7 +26,7 @@ std::int64_t ceil_multiple(double value, std::int64_t unit) {
 }  // namespace
 
 WidthTracker::WidthTracker(WidthOptions options, std::int64_t rounds, std::span<const SpaceScores> spaces)
-    : options_(options), rounds_(rounds) {
+    : options_(std::move(options)), rounds_(rounds) {
   for (const SpaceScores& space : spaces) {
     const auto width = static_cast<double>(space.width);
     spaces_[space.name] = {width, width};
