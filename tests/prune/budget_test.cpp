@@ -44,7 +44,7 @@ struct Rounds {
 };
 
 Rounds run_rounds(std::int64_t rounds, double budget, const std::vector<double>& rates,
-                  WidthOptions options) {
+                  const WidthOptions& options) {
   std::vector<SpaceScores> spaces = chain();
   WidthTracker tracker(options, rounds, spaces);
   Rounds result;
@@ -170,7 +170,8 @@ TEST(Budget, WhatSavesNothingIsGivenBack) {
   const std::vector<SpaceScores> spaces{space("a", 16), space("b", 16)};
   const WidthTracker tracker({.mode = WidthMode::target, .round_to = 4}, 1, spaces);
   const auto in_eights = [](const std::vector<std::int64_t>& w) {
-    return static_cast<double>((w[0] + 7) / 8 + (w[1] + 7) / 8);
+    const std::int64_t eights = (w[0] + 7) / 8 + (w[1] + 7) / 8;
+    return static_cast<double>(eights);
   };
   const BudgetedStep step = budgeted_step(tracker, spaces, {0.2, 0.2}, 1, 1, 3, in_eights);
   EXPECT_TRUE(step.status.close);

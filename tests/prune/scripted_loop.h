@@ -74,12 +74,12 @@ class ScriptedBackend final : public PruningBackend {
   }
   NetworkCost base_cost() override { return cost_with({kWidth, kWidth}); }
 
-  void save(StateWriter w) const {
+  void save(StateWriter w) const override {
     w.set("widths", widths);
     w.set("evaluations", evaluations);
     w.set("epochs", epochs);
   }
-  void restore(const StateReader& r) {
+  void restore(const StateReader& r) override {
     widths = r.get<std::vector<std::int64_t>>("widths");
     evaluations = r.get<std::int64_t>("evaluations");
     epochs = r.get<std::int64_t>("epochs");

@@ -19,7 +19,7 @@ SpaceScores space(std::int64_t width, std::int64_t groups = 1) {
 }
 
 // Stored widths after each round at one rate.
-std::vector<std::int64_t> widths(WidthOptions options, std::int64_t width, double rate, int rounds,
+std::vector<std::int64_t> widths(const WidthOptions& options, std::int64_t width, double rate, int rounds,
                                  std::int64_t groups = 1) {
   std::vector<SpaceScores> spaces{space(width, groups)};
   WidthTracker tracker(options, rounds, spaces);
