@@ -1,4 +1,5 @@
 // Training on two simulated GPUs, each in a process of its own: this program starts itself twice.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,13 +37,14 @@ TEST(SimulatedRank, TrainsAsOneProcess) {
 }
 
 void expect_two_processes(const std::string& way) {
-  const std::string port = std::to_string(test::free_port());
+  const int port = test::free_port();
   const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
   std::array<std::FILE*, 2> ranks{};
   for (int rank = 0; rank < 2; ++rank) {
-    const std::string command = "RANK=" + std::to_string(rank) + " WORLD_SIZE=2 MASTER_PORT=" + port + " " +
-                                kWay + "=" + way + " GTEST_OUTPUT= " + self +
-                                " --gtest_filter=SimulatedRank.TrainsAsOneProcess 2>&1";
+    const std::string command = fmt::format(
+        "RANK={} WORLD_SIZE=2 MASTER_PORT={} {}={} GTEST_OUTPUT= {} "
+        "--gtest_filter=SimulatedRank.TrainsAsOneProcess 2>&1",
+        rank, port, kWay, way, self);
     ranks[static_cast<std::size_t>(rank)] = ::popen(command.c_str(), "r");
   }
   for (std::FILE* rank : ranks) {
