@@ -38,12 +38,12 @@ TEST(BatchTransfer, RunsFromPinnedMemoryAndTheTrainingThreadWaitsForNothing) {
   const DeviceBatch batch(*device);
   std::int64_t batches = 0;
   for (std::int64_t epoch = 0; epoch < 4; ++epoch) {
-    loader.begin_epoch(epoch);
-    plain.begin_epoch(epoch);
-    if (epoch == 1) {  // by now each of the two batches has its memory
+    if (epoch == 1) {  // by now each of the two batches has its memory, and none is on its way
       simulated::reset_transfers();
       batches = 0;
     }
+    loader.begin_epoch(epoch);
+    plain.begin_epoch(epoch);
     for (std::int64_t first = 0; first < kImages; first += kBatch) {
       const std::int64_t count = std::min(kBatch, kImages - first);
       const std::int64_t waited = simulated::transfers().synchronizations;
