@@ -12,6 +12,7 @@ namespace {
 
 constexpr double kLargeStep = 1.0 / 3;
 constexpr double kModerateStep = 1.0 / 5;
+constexpr double kFarFromTheSum = 2;
 
 }  // namespace
 
@@ -50,6 +51,18 @@ std::string advice_on_widths(std::span<const SlowWidth> slow, std::size_t before
       "warning: {} convolutions have widths that are no whole vectors of this processor ({} had before); {} "
       "({} -> {} channels) computes {} for nothing: --round-to auto keeps widths whole",
       slow.size(), before, worst.layer, worst.in, worst.out, percent(worst.idle, 0));
+}
+
+std::string advice_on_layer_times(double factor, const std::filesystem::path& file) {
+  if (factor >= 1 / kFarFromTheSum && factor <= kFarFromTheSum) return "";
+  const std::string remedy =
+      file.empty()
+          ? "measure again on a quiet machine"
+          : fmt::format("measure again on a quiet machine, without the kept times in '{}'", file.string());
+  return fmt::format(
+      "warning: the network takes {:.2g} times what its layers take together, as they were measured: other "
+      "programs disturbed one or the other, and plans by these times are poor; {}",
+      factor, remedy);
 }
 
 }  // namespace secateur::app

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
 
@@ -24,5 +25,10 @@ namespace secateur::app {
 // Convolutions of the pruned network whose widths are no whole vectors, where more of them are than were
 // before: what idles there, and what would keep them whole.
 [[nodiscard]] std::string advice_on_widths(std::span<const SlowWidth> slow, std::size_t before);
+
+// A whole network that takes less than half or more than twice the time of its layers together (`factor`, of
+// runtime/layer_times.h): kept times of a busy machine. Names the file that holds them, "" where there is
+// none.
+[[nodiscard]] std::string advice_on_layer_times(double factor, const std::filesystem::path& file);
 
 }  // namespace secateur::app

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "secateur/advice.h"
 #include "secateur/cache.h"
 #include "secateur/core/error.h"
 #include "secateur/runtime/step_memory.h"
@@ -40,6 +41,9 @@ BudgetMeter::BudgetMeter(const PruneOptions& options, const Graph& base, Session
       "latency at batch {}: {} unpruned (quartiles within {}); the sum of its layers is multiplied by {:.3f}",
       options.budget.batch, cost_text(BudgetMeasure::latency, whole.seconds), percent(whole.spread, 1),
       table_->model.factor()));
+  if (const std::string text = advice_on_layer_times(table_->model.factor(), table_->file); !text.empty()) {
+    progress.say(text);
+  }
 }
 
 CostOfGraph BudgetMeter::cost() {

@@ -210,6 +210,15 @@ TEST(Advice, WidthsThatAreNoWholeVectorsAreNamed) {
   EXPECT_EQ(advice_on_widths(slow, 2), "");
 }
 
+TEST(Advice, LayerTimesOfABusyMachineAreNamedWithTheirFile) {
+  const std::string text = advice_on_layer_times(0.029, "/cache/times.json");
+  for (const char* part : {"0.029 times", "'/cache/times.json'", "quiet machine"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " not in: " << text;
+  }
+  EXPECT_NE(advice_on_layer_times(2.1, ""), "");
+  EXPECT_EQ(advice_on_layer_times(1.112, "/cache/times.json"), "");
+}
+
 struct Outcome {
   int code = -1;
   std::string text;
