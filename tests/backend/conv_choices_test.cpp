@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "io/damaged_text.h"
 #include "secateur/core/error.h"
 
 namespace secateur {
@@ -41,37 +42,16 @@ TEST(ConvChoices, AreReadAsTheyWereWritten) {
   EXPECT_EQ(read.find(other), nullptr) << "a choice holds for its own problem alone";
 }
 
+ConvChoices parse(const std::string& text) { return ConvChoices::parse(text, "file"); }
+
 TEST(ConvChoices, DamageIsNamedAndNeverCrashes) {
-  const std::string text = some_choices().to_json();
-  for (std::size_t length = 0; length + 2 < text.size(); ++length) {
-    EXPECT_THROW(static_cast<void>(ConvChoices::parse(text.substr(0, length), "file")), Error) << length;
-  }
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    for (const char with : {'\0', '9', '"', ']'}) {
-      std::string damaged = text;
-      damaged[at] = with;
-      try {
-        static_cast<void>(ConvChoices::parse(damaged, "file"));
-      } catch (const Error& error) {
-        EXPECT_NE(std::string(error.what()), "");
-      }
-    }
-  }
+  test::expect_damage_is_named(some_choices().to_json(), std::string_view("\0009\"]", 4), parse);
 }
 
 TEST(ConvChoices, WhatNoConvolutionHasIsRefused) {
   const std::string text = some_choices().to_json();
   const auto refused = [&](std::string_view what, std::string_view with, std::string_view told) {
-    std::string changed = text;
-    const std::size_t at = changed.find(what);
-    ASSERT_NE(at, std::string::npos) << what;
-    changed.replace(at, what.size(), with);
-    try {
-      static_cast<void>(ConvChoices::parse(changed, "file"));
-      FAIL() << with << " was taken";
-    } catch (const Error& error) {
-      EXPECT_NE(std::string(error.what()).find(told), std::string::npos) << error.what();
-    }
+    test::expect_refused(text, what, with, told, parse);
   };
   refused("weight_gradient", "sideways", "sideways");
   refused("bf16", "bf17", "bf17");

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "io/damaged_text.h"
 #include "secateur/core/error.h"
 #include "secateur/graph/cost.h"
 #include "secateur/models/models.h"
@@ -192,38 +193,17 @@ TEST(LayerTimesFile, IsReadAsItWasWritten) {
   EXPECT_EQ(LayerTimes::parse(LayerTimes(conditions()).to_json(), "file").size(), 0);
 }
 
+LayerTimes parse(const std::string& text) { return LayerTimes::parse(text, "file"); }
+
 // Cut short anywhere or changed in any byte, it is refused with a message, or read as some table.
 TEST(LayerTimesFile, DamageIsNamedAndNeverCrashes) {
-  const std::string text = small_table().to_json();
-  for (std::size_t length = 0; length + 2 < text.size(); ++length) {
-    EXPECT_THROW(static_cast<void>(LayerTimes::parse(text.substr(0, length), "file")), Error) << length;
-  }
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    for (const char with : {'\0', '9', '-', '"', '}', '\x80'}) {
-      std::string damaged = text;
-      damaged[at] = with;
-      try {
-        static_cast<void>(LayerTimes::parse(damaged, "file"));
-      } catch (const Error& error) {
-        EXPECT_NE(std::string(error.what()), "");
-      }
-    }
-  }
+  test::expect_damage_is_named(small_table().to_json(), std::string_view("\0009-\"}\x80", 6), parse);
 }
 
 TEST(LayerTimesFile, WhatIsNoTimeIsRefused) {
   const std::string text = small_table().to_json();
   const auto refused = [&](std::string_view what, std::string_view with, std::string_view told) {
-    std::string changed = text;
-    const std::size_t at = changed.find(what);
-    ASSERT_NE(at, std::string::npos) << what;
-    changed.replace(at, what.size(), with);
-    try {
-      static_cast<void>(LayerTimes::parse(changed, "file"));
-      FAIL() << with << " was taken";
-    } catch (const Error& error) {
-      EXPECT_NE(std::string(error.what()).find(told), std::string::npos) << error.what();
-    }
+    test::expect_refused(text, what, with, told, parse);
   };
   refused("0.00125", "-0.00125", "'seconds'");
   refused("0.00125", "0", "'seconds'");
