@@ -24,7 +24,11 @@ namespace {
 
 Precision precision_for(const RunSettings& settings) {
   if (settings.device == "reference") return Precision::fp64;
-  return precision_from_name(settings.precision);
+  const Precision precision = precision_from_name(settings.precision);
+  if (const auto reason = why_no_precision(device_kind_from_name(settings.device), precision)) {
+    fail("--precision {}: {}", settings.precision, *reason);
+  }
+  return precision;
 }
 
 // `limit` samples drawn once and for all, in the set's order: folders hold their classes one after another.

@@ -47,7 +47,7 @@ Comparison check_step(const Network& network, DeviceKind device, Precision preci
   Comparison comparison;
   compare(comparison, run_training_step(whole, {}, network.batch),
           run_training_step(reference, {}, network.batch), network_bound(precision),
-          gradient_bound(precision));
+          gradient_bound(precision, network.slow));
   return comparison;
 }
 

@@ -135,8 +135,8 @@ TEST_F(BenchTrain, SaysWhatIsWrong) {
   EXPECT_NE(text_.find("augmented"), std::string::npos) << text_;
   EXPECT_EQ(run("--against caffe"), 1);
   EXPECT_NE(text_.find("pytorch"), std::string::npos) << text_;
-  EXPECT_EQ(run("--precision bf16"), 1);
-  EXPECT_NE(text_.find("fp32"), std::string::npos) << text_;
+  EXPECT_EQ(run("--precision fp16"), 1);
+  EXPECT_NE(text_.find("fp32 or bf16"), std::string::npos) << text_;
   EXPECT_EQ(run("--against pytorch --python /no/such/python"), 1);
   EXPECT_NE(text_.find("cannot start '/no/such/python'"), std::string::npos) << text_;
   EXPECT_EQ(run("--against pytorch --python " + stand_in("echo boom >&2; exit 3")), 1);

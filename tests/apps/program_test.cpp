@@ -122,6 +122,16 @@ TEST_F(Program, ScoringIsTimedAgainstAForwardPass) {
   EXPECT_EQ(run("bench score --model resnet8 --runs 0").code, 1);
 }
 
+TEST_F(Program, APrecisionThatTheProcessorHasNotIsRefused) {
+  const std::string train = "train --model resnet8 --data synthetic --epochs 1 --precision ";
+  const Outcome old = run(train + "bf16 --out " + path("bf16"), "export ONEDNN_MAX_CPU_ISA=AVX2;");
+  EXPECT_EQ(old.code, 1);
+  EXPECT_TRUE(old.says("no instructions for bf16")) << old.text;
+  const Outcome half = run(train + "fp16 --out " + path("fp16"));
+  EXPECT_EQ(half.code, 1);
+  EXPECT_TRUE(half.says("the CPU computes in fp32 or bf16, fp16 was asked for")) << half.text;
+}
+
 TEST_F(Program, MistakesAreNamedWithTheNearestThatThereIs) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> mistakes{
       {"trian", {"no word 'trian'", "did you mean 'train'?"}},

@@ -332,14 +332,14 @@ TEST(CpuKernels, NotANumberIsSeen) {
   }
 }
 
-TEST(CpuKernels, RefuseOtherPrecisions) {
+TEST(CpuKernels, RefuseOtherPrecisionsAndTypes) {
   register_builtin_kernels();
   const auto device = make_host_device(DeviceKind::cpu);
   const auto stream = device->make_stream();
   const Node node{"layer", "relu", {0}, {}};
-  const std::vector<Tensor> inputs{Tensor(nullptr, DType::bf16, {1, 2, 2, 3})};
+  const std::vector<Tensor> inputs{Tensor(nullptr, DType::f16, {1, 2, 2, 3})};
   for (const Precision precision :
-       {Precision::fp32, Precision::bf16}) {  // the tensors are bf16 in either case
+       {Precision::fp32, Precision::bf16, Precision::fp16, Precision::tf32, Precision::fp64}) {
     const KernelSetup setup{.node = node,
                             .id = 1,
                             .stream = *stream,

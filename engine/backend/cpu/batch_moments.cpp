@@ -58,7 +58,8 @@ void fold(const float* lanes, const LaneBlock& block, Sum* into) {
 
 // The sums of one block's values and of their squares, about the block's own mean, joined into mean and
 // squares of `count` values a channel. Returns the new count.
-double add_block(const float* x, std::int64_t stride, std::int64_t rows, const LaneBlock& block, double count,
+template <class T>
+double add_block(const T* x, std::int64_t stride, std::int64_t rows, const LaneBlock& block, double count,
                  double* mean, double* squares) {
   alignas(32) float center[kBlockLanes];
   alignas(32) float first[kBlockLanes];
@@ -69,7 +70,7 @@ double add_block(const float* x, std::int64_t stride, std::int64_t rows, const L
   const auto values = static_cast<double>(rows * periods);
   std::fill_n(first, lanes, 0.0F);
   for (std::int64_t r = 0; r < rows; ++r) {
-    const float* row = x + r * stride;
+    const T* row = x + r * stride;
 #pragma omp simd
     for (std::int64_t l = 0; l < lanes; ++l) first[l] += row[l];
   }
@@ -80,7 +81,7 @@ double add_block(const float* x, std::int64_t stride, std::int64_t rows, const L
   std::fill_n(first, lanes, 0.0F);
   std::fill_n(second, lanes, 0.0F);
   for (std::int64_t r = 0; r < rows; ++r) {
-    const float* row = x + r * stride;
+    const T* row = x + r * stride;
 #pragma omp simd
     for (std::int64_t l = 0; l < lanes; ++l) {
       const float d = row[l] - center[l];
@@ -103,10 +104,10 @@ double add_block(const float* x, std::int64_t stride, std::int64_t rows, const L
 }
 
 // dz of one block into two sums a lane.
-template <GradientGate gate>
-void block_gradient(const float* x, std::int64_t x_stride, const float* y, std::int64_t y_stride,
-                    const float* dy, std::int64_t dy_stride, std::int64_t rows, std::int64_t lane,
-                    std::int64_t lanes, const LaneTable& table, float* first, float* second) {
+template <GradientGate gate, class T>
+void block_gradient(const T* x, std::int64_t x_stride, const T* y, std::int64_t y_stride, const T* dy,
+                    std::int64_t dy_stride, std::int64_t rows, std::int64_t lane, std::int64_t lanes,
+                    const LaneTable& table, float* first, float* second) {
   const float* mean = table.mean + lane;
   const float* rest = table.rest + lane;
   const float* inverse = table.inverse + lane;
@@ -115,9 +116,9 @@ void block_gradient(const float* x, std::int64_t x_stride, const float* y, std::
   std::fill_n(first, lanes, 0.0F);
   std::fill_n(second, lanes, 0.0F);
   for (std::int64_t r = 0; r < rows; ++r) {
-    const float* in = x + r * x_stride;
-    const float* out = gate == GradientGate::by_output ? y + r * y_stride : in;
-    const float* gradient = dy + r * dy_stride;
+    const T* in = x + r * x_stride;
+    const T* out = gate == GradientGate::by_output ? y + r * y_stride : in;
+    const T* gradient = dy + r * dy_stride;
 #pragma omp simd
     for (std::int64_t l = 0; l < lanes; ++l) {
       const float deviation = (in[l] - mean[l]) - rest[l];
@@ -130,13 +131,13 @@ void block_gradient(const float* x, std::int64_t x_stride, const float* y, std::
   }
 }
 
-template <GradientGate gate>
+template <class T, GradientGate gate>
 void sum_chunks(const RowLoop& loop, const RowChunks& chunks, const Tensor& x, const Tensor& y,
                 const Tensor& gradient, const LaneTable& table, double* scratch) {
   const std::int64_t period = loop.period;
-  const auto* input = x.as<float>();
-  const auto* output = gate == GradientGate::by_output ? y.as<float>() : nullptr;
-  const auto* dy = gradient.as<float>();
+  const auto* input = x.as<T>();
+  const auto* output = gate == GradientGate::by_output ? y.as<T>() : nullptr;
+  const auto* dy = gradient.as<T>();
 #pragma omp parallel for schedule(static)
   for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk) {
     double* sums = scratch + chunk * 2 * period;
@@ -165,11 +166,12 @@ RowChunks::RowChunks(const RowLoop& loop) {
   count = (loop.rows + rows - 1) / rows;
 }
 
+template <class T>
 void batch_moments(const RowLoop& loop, const Tensor& x, double* scratch, double* mean, double* squares) {
   const RowChunks chunks(loop);
   const std::int64_t period = loop.period;
   const std::int64_t stride = loop.stride(x);
-  const auto* data = x.as<float>();
+  const auto* data = x.as<T>();
   std::array<double, RowChunks::kMost> counts{};
 #pragma omp parallel for schedule(static)
   for (std::int64_t chunk = 0; chunk < chunks.count; ++chunk) {
@@ -202,19 +204,20 @@ void batch_moments(const RowLoop& loop, const Tensor& x, double* scratch, double
   for (std::int64_t c = 0; c < period; ++c) squares[c] = std::max(squares[c], 0.0);
 }
 
+template <class T>
 void gradient_moments(const RowLoop& loop, GradientGate gate, const Tensor& x, const Tensor& y,
                       const Tensor& gradient, const LaneTable& lanes, double* scratch, double* sum_gradient,
                       double* sum_product) {
   const RowChunks chunks(loop);
   switch (gate) {
     case GradientGate::open:
-      sum_chunks<GradientGate::open>(loop, chunks, x, y, gradient, lanes, scratch);
+      sum_chunks<T, GradientGate::open>(loop, chunks, x, y, gradient, lanes, scratch);
       break;
     case GradientGate::by_output:
-      sum_chunks<GradientGate::by_output>(loop, chunks, x, y, gradient, lanes, scratch);
+      sum_chunks<T, GradientGate::by_output>(loop, chunks, x, y, gradient, lanes, scratch);
       break;
     case GradientGate::recomputed:
-      sum_chunks<GradientGate::recomputed>(loop, chunks, x, y, gradient, lanes, scratch);
+      sum_chunks<T, GradientGate::recomputed>(loop, chunks, x, y, gradient, lanes, scratch);
       break;
   }
   const std::int64_t period = loop.period;
@@ -228,5 +231,12 @@ void gradient_moments(const RowLoop& loop, GradientGate gate, const Tensor& x, c
     }
   }
 }
+
+template void batch_moments<float>(const RowLoop&, const Tensor&, double*, double*, double*);
+template void batch_moments<Bf16>(const RowLoop&, const Tensor&, double*, double*, double*);
+template void gradient_moments<float>(const RowLoop&, GradientGate, const Tensor&, const Tensor&,
+                                      const Tensor&, const LaneTable&, double*, double*, double*);
+template void gradient_moments<Bf16>(const RowLoop&, GradientGate, const Tensor&, const Tensor&,
+                                     const Tensor&, const LaneTable&, double*, double*, double*);
 
 }  // namespace secateur::cpu

@@ -1,6 +1,6 @@
 // Sums over the rows of maps, a channel each: mean and squared deviation of a batch, and the two sums of
-// batch norm's backward pass. Partial sums are kept in float over a block that stays in the cache and in
-// double from there on.
+// batch norm's backward pass. T: what the maps are stored in, float or Bf16. Partial sums are kept in float
+// over a block that stays in the cache and in double from there on.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +32,7 @@ struct RowChunks {
 // mean[c] and squares[c] = sum of (x - mean)^2 over all rows, for loop.period channels. Safe for a mean far
 // from zero: each block is summed about its own mean, and blocks are joined as in Chan, Golub and LeVeque
 // (1983).
+template <class T>
 void batch_moments(const RowLoop& loop, const Tensor& x, double* scratch, double* mean, double* squares);
 
 // A channel's normalisation: x_hat = ((x - mean) - rest) * inverse, where mean + rest is the mean in about
@@ -57,6 +58,7 @@ struct LaneTable {
 enum class GradientGate { open, by_output, recomputed };
 
 // sum_gradient[c] = sum of dz, sum_product[c] = sum of dz * x_hat, with dz the gradient behind the gate.
+template <class T>
 void gradient_moments(const RowLoop& loop, GradientGate gate, const Tensor& x, const Tensor& y,
                       const Tensor& gradient, const LaneTable& lanes, double* scratch, double* sum_gradient,
                       double* sum_product);

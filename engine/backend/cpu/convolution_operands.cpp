@@ -49,17 +49,20 @@ ConvolutionOperands::ConvolutionOperands(const KernelSetup& setup) {
 
   const std::int64_t in = lanes.padded() ? lanes.channel_lanes : x[3];
   const std::int64_t out = lanes.padded() ? lanes.filter_lanes : y[3];
-  source = described({x[0], in, x[1], x[2]}, Tag::nhwc);
-  destination = described({y[0], out, y[1], y[2]}, Tag::nhwc);
+  const ElementType maps = map_type(setup.precision);
+  source = described({x[0], in, x[1], x[2]}, Tag::nhwc, maps);
+  destination = described({y[0], out, y[1], y[2]}, Tag::nhwc, maps);
   const Dims filters =
       groups == 1 ? Dims{out, in, w[1], w[2]} : Dims{groups, w[0] / groups, w[3], w[1], w[2]};
   weights = described(filters, groups == 1 ? Tag::ohwi : Tag::gohwi);
-  any_weights = described(filters, Tag::any);
+  any_weights = described(filters, Tag::any, maps);
+  any_gradient = described(filters, Tag::any);
 }
 
 std::optional<WeightGradientProblem> ConvolutionOperands::own_weight_gradient(
     const KernelSetup& setup) const {
-  if (groups != 1 || dilations[0] > 0 || dilations[1] > 0 || setup.parameters.size() > 1) return std::nullopt;
+  const bool plain = groups == 1 && dilations == Dims{0, 0} && setup.parameters.size() == 1;
+  if (!plain || setup.precision != Precision::fp32) return std::nullopt;
   const Shape& x = setup.inputs[0].shape;
   const Shape& y = setup.output.shape;
   const Shape& w = setup.parameters[0].shape;
@@ -75,7 +78,7 @@ std::optional<WinogradProblem> ConvolutionOperands::winograd(const KernelSetup& 
   const Tensor& y = setup.output;
   const Shape& w = setup.parameters[0].shape;
   const bool plain = strides == Dims{1, 1} && dilations == Dims{0, 0} && groups == 1;
-  if (!plain || w[1] != 3 || w[2] != 3) return std::nullopt;
+  if (!plain || w[1] != 3 || w[2] != 3 || setup.precision != Precision::fp32) return std::nullopt;
   return WinogradProblem{x.shape[0],
                          {x.shape[1], x.shape[2]},
                          {y.shape[1], y.shape[2]},

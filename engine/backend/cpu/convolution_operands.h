@@ -22,7 +22,7 @@ inline dnnl::primitive_attr user_scratchpad() {
 struct ConvolutionOperands {
   explicit ConvolutionOperands(const KernelSetup& setup);
 
-  // The problem for the own loop over weight gradients, where that takes it.
+  // The problem for the own loop over weight gradients, where that takes it. In fp32, like Winograd's.
   [[nodiscard]] std::optional<WeightGradientProblem> own_weight_gradient(const KernelSetup& setup) const;
   // The layer for Winograd's filtering, where its filters are such: 3x3, stride 1. Ask takes() for each pass.
   [[nodiscard]] std::optional<WinogradProblem> winograd(const KernelSetup& setup) const;
@@ -32,8 +32,9 @@ struct ConvolutionOperands {
   Dims strides, dilations;  // oneDNN counts the gaps of a dilated filter
   Dims before, behind;      // padding
   Description source, destination;
-  Description weights;      // as the user has them, KRSC
-  Description any_weights;  // in the layout that the primitive chooses
+  Description weights;       // as the user has them, KRSC
+  Description any_weights;   // to multiply with, in the layout that the primitive chooses
+  Description any_gradient;  // of the weights
 };
 
 }  // namespace secateur::cpu

@@ -1,5 +1,5 @@
-// The CPU back end: float32, activations NHWC, filters KRSC. Convolutions and linear layers run on oneDNN,
-// everything else in own loops over channels.
+// The CPU back end: float32, or bfloat16 maps with float32 parameters; activations NHWC, filters KRSC.
+// Convolutions and linear layers run on oneDNN, everything else in own loops over channels.
 //
 // Work is cut into chunks whose borders depend on the sizes only, and partial sums are added in the order of
 // the chunks: results are the same for any number of threads and any timing (oneDNN: for the same number of
@@ -12,6 +12,10 @@ namespace secateur {
 void register_cpu_kernels();
 
 namespace cpu {
+
+// Whether convolutions in bf16 have instructions of this processor's (AVX512_BF16, AMX_BF16), by oneDNN,
+// which ONEDNN_MAX_CPU_ISA can keep from some.
+[[nodiscard]] bool computes_bf16();
 
 void register_filter_kernels();         // conv2d, linear
 void register_folded_convolution();     // folded_conv2d

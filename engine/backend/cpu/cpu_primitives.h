@@ -1,7 +1,8 @@
-// Primitives of the CPU back end, for float32 slabs and maps and, where it costs nothing, float64. Other
-// element types throw Error. Results do not depend on the number of threads.
+// Primitives of the CPU back end, for float32 slabs, maps of float32 and bfloat16 and, where it costs
+// nothing, float64. Other element types throw Error. Results do not depend on the number of threads.
 #pragma once
 
+#include "backend/cpu/bf16.h"
 #include "secateur/backend/primitives.h"
 
 namespace secateur::cpu {
@@ -33,6 +34,15 @@ auto with_real(DType type, std::string_view what, Visit&& visit) {
   if (type == DType::f32) return visit(float{});
   require(type == DType::f64, "{} takes f32 or f64 on the CPU, got {}", what, name_of(type));
   return visit(double{});
+}
+
+// Calls visit(T{}) with float, double or Bf16, which maps may be stored in; throws Error for another type.
+template <class Visit>
+auto with_stored(DType type, std::string_view what, Visit&& visit) {
+  if (type == DType::bf16) return visit(Bf16{});
+  require(type == DType::f32 || type == DType::f64, "{} takes f32, f64 or bf16 on the CPU, got {}", what,
+          name_of(type));
+  return with_real(type, what, std::forward<Visit>(visit));
 }
 
 }  // namespace secateur::cpu

@@ -13,6 +13,7 @@ namespace {
 constexpr std::int64_t kLanes = 4096;
 
 // y = relu(x). A NaN passes through, as it does in a batch norm's ReLU, so that a diverged run is seen.
+template <class T>
 class Relu final : public Kernel {
  public:
   explicit Relu(const KernelSetup& /*setup*/) {}
@@ -26,17 +27,20 @@ class Relu final : public Kernel {
     const Tensor& input = arguments.inputs[0];
     const Tensor& output = arguments.output;
     const RowLoop loop = row_loop(std::array{output, input}, kLanes);
-    const auto* x = input.as<float>();
-    auto* y = output.as<float>();
+    const auto* x = input.as<T>();
+    auto* y = output.as<T>();
 #pragma omp parallel for schedule(static)
     for (std::int64_t row = 0; row < loop.rows; ++row) {
-      const float* in = x + row * loop.stride(input);
-      float* out = y + row * loop.stride(output);
+      const T* in = x + row * loop.stride(input);
+      T* out = y + row * loop.stride(output);
       const std::int64_t lanes = loop.lanes_of(row);
 #pragma omp simd
-      for (std::int64_t l = 0; l < lanes; ++l) out[l] = in[l] < 0 ? 0.0F : in[l];
+      for (std::int64_t l = 0; l < lanes; ++l) {
+        const float value = in[l];
+        out[l] = value < 0 ? 0.0F : value;
+      }
     }
-    if (!loop.shared) zero_padding(output);
+    if (!loop.shared) zero_padding<T>(output);
   }
 
   void backward(const BackwardArguments& arguments) override {
@@ -45,23 +49,24 @@ class Relu final : public Kernel {
     const Tensor& target = arguments.input_gradients[0];
     if (target.empty()) return;
     const RowLoop loop = row_loop(std::array{target, output, gradient}, kLanes);
-    const auto* y = output.as<float>();
-    const auto* dy = gradient.as<float>();
-    auto* dx = target.as<float>();
+    const auto* y = output.as<T>();
+    const auto* dy = gradient.as<T>();
+    auto* dx = target.as<T>();
 #pragma omp parallel for schedule(static)
     for (std::int64_t row = 0; row < loop.rows; ++row) {
-      const float* value = y + row * loop.stride(output);
-      const float* from = dy + row * loop.stride(gradient);
-      float* out = dx + row * loop.stride(target);
+      const T* value = y + row * loop.stride(output);
+      const T* from = dy + row * loop.stride(gradient);
+      T* out = dx + row * loop.stride(target);
       const std::int64_t lanes = loop.lanes_of(row);
 #pragma omp simd
-      for (std::int64_t l = 0; l < lanes; ++l) out[l] = value[l] > 0 ? from[l] : 0.0F;
+      for (std::int64_t l = 0; l < lanes; ++l) out[l] = value[l] > 0 ? from[l] : T{};
     }
-    if (!loop.shared) zero_padding(target);
+    if (!loop.shared) zero_padding<T>(target);
   }
 };
 
 // y = sum of all inputs, in their order.
+template <class T>
 class Add final : public Kernel {
  public:
   explicit Add(const KernelSetup& /*setup*/) {}
@@ -77,32 +82,33 @@ class Add final : public Kernel {
   // kernel itself.
   void backward(const BackwardArguments& arguments) override {
     for (const Tensor& target : arguments.input_gradients) {
-      if (!target.empty()) copy_tensor(arguments.output_gradient, target);
+      if (!target.empty()) copy_tensor<T>(arguments.output_gradient, target);
     }
   }
 
  private:
   static void add(const Tensor& first, const Tensor& second, const Tensor& output) {
     const RowLoop loop = row_loop(std::array{output, first, second}, kLanes);
-    const auto* a = first.as<float>();
-    const auto* b = second.as<float>();
-    auto* y = output.as<float>();
+    const auto* a = first.as<T>();
+    const auto* b = second.as<T>();
+    auto* y = output.as<T>();
 #pragma omp parallel for schedule(static)
     for (std::int64_t row = 0; row < loop.rows; ++row) {
-      const float* left = a + row * loop.stride(first);
-      const float* right = b + row * loop.stride(second);
-      float* out = y + row * loop.stride(output);
+      const T* left = a + row * loop.stride(first);
+      const T* right = b + row * loop.stride(second);
+      T* out = y + row * loop.stride(output);
       const std::int64_t lanes = loop.lanes_of(row);
 #pragma omp simd
       for (std::int64_t l = 0; l < lanes; ++l) out[l] = left[l] + right[l];
     }
-    if (!loop.shared) zero_padding(output);
+    if (!loop.shared) zero_padding<T>(output);
   }
 };
 
 // Inverted dropout. A unit's number depends on (seed, step, node, original unit) alone: word u % 4 of the
 // Philox block with counter {u / 4, node, step, dropout}, where u counts the units of the unpruned map of the
 // whole batch, whose part this process may have.
+template <class T>
 class Dropout final : public Kernel {
  public:
   explicit Dropout(const KernelSetup& setup)
@@ -125,19 +131,19 @@ class Dropout final : public Kernel {
   // The mask is its own adjoint, and is drawn again in the backward pass rather than stored.
   void apply(const Tensor& input, const Tensor& output, const StepState& step) const {
     if (!active_) {
-      copy_tensor(input, output);
+      copy_tensor<T>(input, output);
       return;
     }
     const auto keep_scale = static_cast<float>(1.0 / (1.0 - rate_));
     const std::array<std::uint32_t, 2> key{static_cast<std::uint32_t>(step.seed),
                                            static_cast<std::uint32_t>(step.seed >> 32)};
-    const auto* x = input.as<float>();
-    auto* y = output.as<float>();
+    const auto* x = input.as<T>();
+    auto* y = output.as<T>();
     const std::int64_t first_row = step.first_sample * (output.rows() / output.shape[0]);
 #pragma omp parallel for schedule(static)
     for (std::int64_t row = 0; row < output.rows(); ++row) {
-      const float* in = x + row * input.leading;
-      float* out = y + row * output.leading;
+      const T* in = x + row * input.leading;
+      T* out = y + row * output.leading;
       for (std::int64_t c = 0; c < channels_; ++c) {
         const auto unit = static_cast<std::uint64_t>((first_row + row) * original_channels_ +
                                                      origin_[static_cast<std::size_t>(c)]);
@@ -147,7 +153,7 @@ class Dropout final : public Kernel {
                        key);
         out[c] = block[unit & 3] * 0x1p-32 >= rate_ ? in[c] * keep_scale : 0.0F;
       }
-      std::fill(out + channels_, out + output.leading, 0.0F);
+      std::fill(out + channels_, out + output.leading, T{});
     }
   }
 
@@ -162,9 +168,9 @@ class Dropout final : public Kernel {
 }  // namespace
 
 void register_elementwise_kernels() {
-  register_float32_kernel<Relu>("relu");
-  register_float32_kernel<Add>("add");
-  register_float32_kernel<Dropout>("dropout");
+  register_map_kernel<Relu>("relu");
+  register_map_kernel<Add>("add");
+  register_map_kernel<Dropout>("dropout");
 }
 
 }  // namespace secateur::cpu

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <memory>
 
+#include "backend/cpu/rows.h"
 #include "secateur/backend/kernel.h"
+#include "secateur/backend/open_device.h"
 
 namespace secateur::cpu {
 
@@ -28,5 +30,17 @@ struct FilterPasses {
   std::unique_ptr<ForwardPass> forward;
   std::unique_ptr<BackwardPass> input_gradient, parameter_gradients;
 };
+
+// Registers a kernel whose products oneDNN computes, in fp32 and, where the processor can, bf16.
+template <class KernelType>
+void register_filter_kernel(std::string_view op) {
+  register_kernel(op, DeviceKind::cpu,
+                  {.make = [](const KernelSetup& setup) { return std::make_unique<KernelType>(setup); },
+                   .unsupported = [](const KernelSetup& setup) -> std::optional<std::string> {
+                     if (const auto reason = why_no_precision(DeviceKind::cpu, setup.precision))
+                       return reason;
+                     return unless_host_maps(setup, {});
+                   }});
+}
 
 }  // namespace secateur::cpu

@@ -99,7 +99,7 @@ FilterPlan convolution_plan(const KernelSetup& setup, const ConvolutionOperands&
   }
   if (!wanted.parameter_gradients) return plan;
   dnnl::convolution_backward_weights::primitive_desc backward(
-      engine(), kDirect, operands.source, operands.any_weights, bias, operands.destination, operands.strides,
+      engine(), kDirect, operands.source, operands.any_gradient, bias, operands.destination, operands.strides,
       operands.dilations, operands.before, operands.behind, forward, attr);
   // oneDNN 3.2's jit_1x1:avx2 computes wrong weight gradients for strided 1x1 convolutions on several
   // threads when the channels are no multiple of 8, which is what pruning leaves of projection shortcuts.
@@ -144,11 +144,12 @@ FilterPasses linear_passes(const KernelSetup& setup) {
   const Shape& w = setup.parameters[0].shape;
   FilterPlan plan;
   plan.has_bias = setup.parameters.size() > 1;
-  plan.source = described({samples, w[1]}, Tag::nc);
-  plan.destination = described({samples, w[0]}, Tag::nc);
+  const ElementType maps = map_type(setup.precision);
+  plan.source = described({samples, w[1]}, Tag::nc, maps);
+  plan.destination = described({samples, w[0]}, Tag::nc, maps);
   plan.bias = described({w[0]}, Tag::x);
   plan.weights = described({w[0], w[1]}, Tag::oi);
-  const Description any = described({w[0], w[1]}, Tag::any);
+  const Description any = described({w[0], w[1]}, Tag::any, maps);
   const Description bias = plan.has_bias ? plan.bias : Description();
   const dnnl::primitive_attr attr = user_scratchpad();
 
@@ -161,7 +162,7 @@ FilterPasses linear_passes(const KernelSetup& setup) {
   }
   if (setup.parameter_gradients_wanted) {
     plan.backward_weights = dnnl::inner_product_backward_weights::primitive_desc(
-        engine(), plan.source, any, bias, plan.destination, forward, attr);
+        engine(), plan.source, described({w[0], w[1]}, Tag::any), bias, plan.destination, forward, attr);
   }
   FilterPasses passes;
   passes.forward = onednn_forward(setup, plan);
@@ -183,8 +184,8 @@ class Linear final : public FilterKernel {
 }  // namespace
 
 void register_filter_kernels() {
-  register_float32_kernel<Convolution>("conv2d");
-  register_float32_kernel<Linear>("linear");
+  register_filter_kernel<Convolution>("conv2d");
+  register_filter_kernel<Linear>("linear");
 }
 
 }  // namespace secateur::cpu

@@ -226,6 +226,6 @@ class FoldedConvolution final : public Kernel {
 
 }  // namespace
 
-void register_folded_convolution() { register_float32_kernel<FoldedConvolution>("folded_conv2d"); }
+void register_folded_convolution() { register_filter_kernel<FoldedConvolution>("folded_conv2d"); }
 
 }  // namespace secateur::cpu

@@ -10,6 +10,7 @@ namespace {
 // (Szegedy et al. 2016). d loss_n / d logit_k = p_k - q_k. A teacher's part as the reference adds it (Hinton
 // et al. 2015). Samples with a negative label have neither loss nor gradient. Sums over classes are in
 // double.
+template <class T>
 class SoftmaxCrossEntropy final : public Kernel {
  public:
   explicit SoftmaxCrossEntropy(const KernelSetup& setup)
@@ -23,7 +24,7 @@ class SoftmaxCrossEntropy final : public Kernel {
     const Tensor& labels = arguments.inputs[1];
     check(labels, logits.channels());
     const std::int64_t classes = logits.channels();
-    const auto* values = logits.as<float>();
+    const auto* values = logits.as<T>();
     const auto* label = labels.as<std::int32_t>();
     auto* losses = arguments.output.as<float>();
     const double spread = smoothing_ / static_cast<double>(classes);
@@ -33,16 +34,16 @@ class SoftmaxCrossEntropy final : public Kernel {
       std::fill_n(loss, arguments.output.leading, 0.0F);
       const std::int32_t target = label[n * labels.leading];
       if (target < 0) continue;
-      const float* row = values + n * logits.leading;
+      const T* row = values + n * logits.leading;
       const Normalizer normalizer(row, classes);
       double result = (1 - smoothing_) * (normalizer.log_sum - row[target]);
       if (spread > 0) {
         for (std::int64_t k = 0; k < classes; ++k) result += spread * (normalizer.log_sum - row[k]);
       }
       if (weight_ > 0) {
-        result = (1 - weight_) * result +
-                 weight_ * divergence(row, arguments.inputs[2].as<float>() + n * arguments.inputs[2].leading,
-                                      classes);
+        result =
+            (1 - weight_) * result +
+            weight_ * divergence(row, arguments.inputs[2].as<T>() + n * arguments.inputs[2].leading, classes);
       }
       loss[0] = static_cast<float>(result);
     }
@@ -54,31 +55,34 @@ class SoftmaxCrossEntropy final : public Kernel {
     const Tensor& target = arguments.input_gradients[0];
     if (target.empty()) return;
     const std::int64_t classes = logits.channels();
-    const auto* values = logits.as<float>();
+    const auto* values = logits.as<T>();
     const auto* label = labels.as<std::int32_t>();
     const auto* weights = arguments.output_gradient.as<float>();
-    auto* gradient = target.as<float>();
+    auto* gradient = target.as<T>();
     const double spread = smoothing_ / static_cast<double>(classes);
 #pragma omp parallel for schedule(static)
     for (std::int64_t n = 0; n < logits.rows(); ++n) {
-      float* out = gradient + n * target.leading;
-      std::fill_n(out, target.leading, 0.0F);
+      T* out = gradient + n * target.leading;
+      std::fill_n(out, target.leading, T{});
       const std::int32_t right = label[n * labels.leading];
       if (right < 0) continue;
-      const float* row = values + n * logits.leading;
+      const T* row = values + n * logits.leading;
       const double weight = weights[n * arguments.output_gradient.leading];
       const Normalizer normalizer(row, classes);
-      for (std::int64_t k = 0; k < classes; ++k) {
+      const auto from_label = [&](std::int64_t k) {
         const double q = spread + (k == right ? 1 - smoothing_ : 0.0);
-        out[k] = static_cast<float>((1 - weight_) * weight * (std::exp(row[k] - normalizer.log_sum) - q));
+        return (1 - weight_) * weight * (normalizer.probability(row[k]) - q);
+      };
+      if (weight_ == 0) {
+        for (std::int64_t k = 0; k < classes; ++k) out[k] = static_cast<float>(from_label(k));
+        continue;
       }
-      if (weight_ == 0) continue;
-      const float* teacher = arguments.inputs[2].as<float>() + n * arguments.inputs[2].leading;
+      const T* teacher = arguments.inputs[2].as<T>() + n * arguments.inputs[2].leading;
       const Normalizer own(row, classes, temperature_);
       const Normalizer taught(teacher, classes, temperature_);
       for (std::int64_t k = 0; k < classes; ++k) {
         const double difference = own.probability(row[k]) - taught.probability(teacher[k]);
-        out[k] += static_cast<float>(weight_ * temperature_ * weight * difference);
+        out[k] = static_cast<float>(from_label(k) + weight_ * temperature_ * weight * difference);
       }
     }
   }
@@ -88,8 +92,8 @@ class SoftmaxCrossEntropy final : public Kernel {
   struct Normalizer {
     double log_sum;
     double temperature;
-    Normalizer(const float* row, std::int64_t classes, double t = 1) : temperature(t) {
-      const double largest = *std::max_element(row, row + classes) / t;
+    Normalizer(const T* row, std::int64_t classes, double t = 1) : temperature(t) {
+      const double largest = static_cast<double>(*std::max_element(row, row + classes)) / t;
       double sum = 0;
       for (std::int64_t k = 0; k < classes; ++k) sum += std::exp(row[k] / t - largest);
       log_sum = largest + std::log(sum);
@@ -99,7 +103,7 @@ class SoftmaxCrossEntropy final : public Kernel {
   };
 
   // T^2 times the Kullback-Leibler divergence of the softened probabilities from the teacher's.
-  [[nodiscard]] double divergence(const float* row, const float* teacher, std::int64_t classes) const {
+  [[nodiscard]] double divergence(const T* row, const T* teacher, std::int64_t classes) const {
     const Normalizer own(row, classes, temperature_);
     const Normalizer taught(teacher, classes, temperature_);
     double sum = 0;
@@ -127,6 +131,8 @@ class SoftmaxCrossEntropy final : public Kernel {
 
 }  // namespace
 
-void register_loss_kernels() { register_float32_kernel<SoftmaxCrossEntropy>("softmax_cross_entropy", 1); }
+void register_loss_kernels() {
+  register_map_kernel<SoftmaxCrossEntropy>("softmax_cross_entropy", {.first_other = 1, .float_output = true});
+}
 
 }  // namespace secateur::cpu

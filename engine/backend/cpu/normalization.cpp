@@ -51,17 +51,17 @@ struct Scratch {
         correction(carver.take<float>(2 * lane_count)) {}
 };
 
-template <bool relu, bool residual>
+template <class T, bool relu, bool residual>
 void normalize(const RowLoop& loop, const LaneTable& table, const Tensor& input, const Tensor& added,
                const Tensor& output) {
-  const auto* x = input.as<float>();
-  const auto* z = residual ? added.as<float>() : nullptr;
-  auto* y = output.as<float>();
+  const auto* x = input.as<T>();
+  const auto* z = residual ? added.as<T>() : nullptr;
+  auto* y = output.as<T>();
 #pragma omp parallel for schedule(static)
   for (std::int64_t row = 0; row < loop.rows; ++row) {
-    const float* in = x + row * loop.stride(input);
-    const float* plus = residual ? z + row * loop.stride(added) : in;
-    float* out = y + row * loop.stride(output);
+    const T* in = x + row * loop.stride(input);
+    const T* plus = residual ? z + row * loop.stride(added) : in;
+    T* out = y + row * loop.stride(output);
     const std::int64_t lanes = loop.lanes_of(row);
 #pragma omp simd
     for (std::int64_t l = 0; l < lanes; ++l) {
@@ -74,24 +74,24 @@ void normalize(const RowLoop& loop, const LaneTable& table, const Tensor& input,
 }
 
 // dx = factor * (dz - by_one - x_hat * by_x), dr = dz; either may be absent.
-template <GradientGate gate, bool to_input, bool to_residual>
+template <class T, GradientGate gate, bool to_input, bool to_residual>
 void spread_gradient(const RowLoop& loop, const LaneTable& table, const float* by_one, const float* by_x,
                      const BackwardArguments& arguments, const Tensor& residual_gradient) {
   const Tensor& input = arguments.inputs[0];
   const Tensor& gradient = arguments.output_gradient;
   const Tensor& input_gradient = arguments.input_gradients[0];
-  const auto* x = input.as<float>();
-  const auto* y = gate == GradientGate::by_output ? arguments.output.as<float>() : nullptr;
-  const auto* dy = gradient.as<float>();
-  auto* dx = to_input ? input_gradient.as<float>() : nullptr;
-  auto* dr = to_residual ? residual_gradient.as<float>() : nullptr;
+  const auto* x = input.as<T>();
+  const auto* y = gate == GradientGate::by_output ? arguments.output.as<T>() : nullptr;
+  const auto* dy = gradient.as<T>();
+  auto* dx = to_input ? input_gradient.as<T>() : nullptr;
+  auto* dr = to_residual ? residual_gradient.as<T>() : nullptr;
 #pragma omp parallel for schedule(static)
   for (std::int64_t row = 0; row < loop.rows; ++row) {
-    const float* in = x + row * loop.stride(input);
-    const float* value = gate == GradientGate::by_output ? y + row * loop.stride(arguments.output) : in;
-    const float* from = dy + row * loop.stride(gradient);
-    float* out = to_input ? dx + row * loop.stride(input_gradient) : nullptr;
-    float* rest = to_residual ? dr + row * loop.stride(residual_gradient) : nullptr;
+    const T* in = x + row * loop.stride(input);
+    const T* value = gate == GradientGate::by_output ? y + row * loop.stride(arguments.output) : in;
+    const T* from = dy + row * loop.stride(gradient);
+    T* out = to_input ? dx + row * loop.stride(input_gradient) : nullptr;
+    T* rest = to_residual ? dr + row * loop.stride(residual_gradient) : nullptr;
     const std::int64_t lanes = loop.lanes_of(row);
 #pragma omp simd
     for (std::int64_t l = 0; l < lanes; ++l) {
@@ -108,6 +108,7 @@ void spread_gradient(const RowLoop& loop, const LaneTable& table, const float* b
   }
 }
 
+template <class T>
 class BatchNorm : public Kernel {
  public:
   explicit BatchNorm(const KernelSetup& setup) : BatchNorm(setup, false) {}
@@ -137,7 +138,7 @@ class BatchNorm : public Kernel {
     double* inverse = scratch.second;
     auto rows = static_cast<double>(input.rows());
     if (batch_statistics_) {
-      batch_moments(loop, input, scratch.chunks, mean, inverse);
+      batch_moments<T>(loop, input, scratch.chunks, mean, inverse);
       if (shared_by_ != nullptr) {
         const auto channels = static_cast<std::size_t>(channels_);
         rows = join_moments(*shared_by_, rows, {mean, channels}, {inverse, channels});
@@ -156,13 +157,13 @@ class BatchNorm : public Kernel {
     const LaneTable table(scratch.lanes, loop.lanes);
     fill(table, loop, mean, inverse, arguments.parameters);
     if (relu_) {
-      has_residual_ ? normalize<true, true>(loop, table, input, residual, arguments.output)
-                    : normalize<true, false>(loop, table, input, residual, arguments.output);
+      has_residual_ ? normalize<T, true, true>(loop, table, input, residual, arguments.output)
+                    : normalize<T, true, false>(loop, table, input, residual, arguments.output);
     } else {
-      has_residual_ ? normalize<false, true>(loop, table, input, residual, arguments.output)
-                    : normalize<false, false>(loop, table, input, residual, arguments.output);
+      has_residual_ ? normalize<T, false, true>(loop, table, input, residual, arguments.output)
+                    : normalize<T, false, false>(loop, table, input, residual, arguments.output);
     }
-    if (!loop.shared) zero_padding(arguments.output);
+    if (!loop.shared) zero_padding<T>(arguments.output);
   }
 
   void backward(const BackwardArguments& arguments) override {
@@ -181,8 +182,8 @@ class BatchNorm : public Kernel {
     float* by_x = scratch.correction + loop.lanes;
     std::fill_n(scratch.correction, 2 * loop.lanes, 0.0F);
     if (parameters_wanted_ || batch_statistics_) {
-      gradient_moments(loop, gate_, arguments.inputs[0], arguments.output, arguments.output_gradient, table,
-                       scratch.chunks, scratch.first, scratch.second);
+      gradient_moments<T>(loop, gate_, arguments.inputs[0], arguments.output, arguments.output_gradient,
+                          table, scratch.chunks, scratch.first, scratch.second);
       if (parameters_wanted_) {
         write_gradient(arguments.parameter_gradients[kScale], scratch.second);
         write_gradient(arguments.parameter_gradients[kShift], scratch.first);
@@ -200,7 +201,7 @@ class BatchNorm : public Kernel {
     spread(loop, table, by_one, by_x, arguments, residual);
     if (!loop.shared) {
       for (const Tensor& target : arguments.input_gradients) {
-        if (!target.empty()) zero_padding(target);
+        if (!target.empty()) zero_padding<T>(target);
       }
     }
   }
@@ -284,11 +285,11 @@ class BatchNorm : public Kernel {
       const bool to_input = !arguments.input_gradients[0].empty();
       const bool to_residual = !residual.empty();
       if (to_input && to_residual) {
-        spread_gradient<gate, true, true>(loop, table, by_one, by_x, arguments, residual);
+        spread_gradient<T, gate, true, true>(loop, table, by_one, by_x, arguments, residual);
       } else if (to_input) {
-        spread_gradient<gate, true, false>(loop, table, by_one, by_x, arguments, residual);
+        spread_gradient<T, gate, true, false>(loop, table, by_one, by_x, arguments, residual);
       } else if (to_residual) {
-        spread_gradient<gate, false, true>(loop, table, by_one, by_x, arguments, residual);
+        spread_gradient<T, gate, false, true>(loop, table, by_one, by_x, arguments, residual);
       }
     };
     switch (gate_) {
@@ -315,17 +316,18 @@ class BatchNorm : public Kernel {
   GradientGate gate_ = GradientGate::open;
 };
 
-class BatchNormAct final : public BatchNorm {
+template <class T>
+class BatchNormAct final : public BatchNorm<T> {
  public:
   explicit BatchNormAct(const KernelSetup& setup)
-      : BatchNorm(setup, setup.node.attributes.integer_or("relu", 1) != 0) {}
+      : BatchNorm<T>(setup, setup.node.attributes.integer_or("relu", 1) != 0) {}
 };
 
 }  // namespace
 
 void register_normalization_kernels() {
-  register_float32_kernel<BatchNorm>("batch_norm");
-  register_float32_kernel<BatchNormAct>("batch_norm_act");
+  register_map_kernel<BatchNorm>("batch_norm");
+  register_map_kernel<BatchNormAct>("batch_norm_act");
 }
 
 }  // namespace secateur::cpu

@@ -32,7 +32,16 @@ auto guarded(const std::string& layer, Work&& work) {
   }
 }
 
-inline Description described(const Dims& dims, Tag tag) { return {dims, dnnl::memory::data_type::f32, tag}; }
+using ElementType = dnnl::memory::data_type;
+
+inline Description described(const Dims& dims, Tag tag, ElementType type = ElementType::f32) {
+  return {dims, type, tag};
+}
+
+// What maps are stored in, and weights multiplied in: parameters and their gradients stay f32.
+inline ElementType map_type(Precision precision) {
+  return precision == Precision::bf16 ? ElementType::bf16 : ElementType::f32;
+}
 
 inline dnnl::memory unbound(const Description& description) {
   return {description, engine(), DNNL_MEMORY_NONE};
@@ -90,27 +99,29 @@ inline std::byte* at(void* workspace, std::int64_t offset) {
 class Activation {
  public:
   Activation(const Tensor& stored, bool lanes, WorkspaceLayout& layout) : copied_(!lanes && !stored.dense()) {
-    if (copied_) offset_ = layout.take(stored.count() * size_of(DType::f32));
+    if (copied_) offset_ = layout.take(stored.count() * size_of(stored.dtype));
   }
 
-  float* read(const Tensor& stored, void* workspace) const {
-    if (!copied_) return stored.as<float>();
-    auto* compact = reinterpret_cast<float*>(at(workspace, offset_));
-    copy_rows(stored.as<float>(), stored.leading, compact, stored.channels(), stored.rows(),
-              stored.channels());
-    return compact;
+  void* read(const Tensor& stored, void* workspace) const {
+    if (copied_) copy_map(stored, compact(stored, workspace));
+    return target(stored, workspace);
   }
   // Where a result is to be written; store() then brings it to its tensor.
-  float* target(const Tensor& stored, void* workspace) const {
-    return copied_ ? reinterpret_cast<float*>(at(workspace, offset_)) : stored.as<float>();
+  void* target(const Tensor& stored, void* workspace) const {
+    return copied_ ? at(workspace, offset_) : stored.data;
   }
   void store(const Tensor& stored, void* workspace) const {
-    if (!copied_) return;
-    copy_rows(reinterpret_cast<const float*>(at(workspace, offset_)), stored.channels(), stored.as<float>(),
-              stored.leading, stored.rows(), stored.channels());
+    if (copied_) copy_map(compact(stored, workspace), stored);
   }
 
  private:
+  [[nodiscard]] Tensor compact(const Tensor& stored, void* workspace) const {
+    return {at(workspace, offset_), stored.dtype, stored.shape};
+  }
+  static void copy_map(const Tensor& source, const Tensor& destination) {
+    with_map_type(source.dtype, [&](auto zero) { copy_tensor<decltype(zero)>(source, destination); });
+  }
+
   bool copied_;
   std::int64_t offset_ = 0;
 };
@@ -135,7 +146,8 @@ struct FilterLanes {
   }
 };
 
-// Weights (or their gradient) in the layout of a primitive, reached by a reorder from or to the user's KRSC.
+// Weights (or their gradient) in the layout and type of a primitive, reached by a reorder from or to the
+// user's KRSC.
 class Weights {
  public:
   Weights(const Description& users, const FilterLanes& lanes, const Description& preferred, bool to_user,
@@ -193,7 +205,7 @@ class Pass {
   }
 
   void add(int argument, const dnnl::memory& memory) { operands_.add(argument, memory); }
-  void set(int argument, float* data) { operands_.set(argument, data); }
+  void set(int argument, void* data) { operands_.set(argument, data); }
   void run(dnnl::stream& stream, void* workspace) {
     scratchpad_.set_data_handle(at(workspace, scratchpad_offset_));
     operands_.execute(primitive_, stream);

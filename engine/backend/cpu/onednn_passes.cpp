@@ -1,5 +1,7 @@
 #include "backend/cpu/onednn_passes.h"
 
+#include "backend/cpu/cpu_kernels.h"
+
 namespace secateur::cpu {
 namespace {
 
@@ -111,6 +113,13 @@ class ParameterGradients final : public BackwardPass {
 };
 
 }  // namespace
+
+bool computes_bf16() {
+  // Sets of instructions are bits; a set holds those that it builds on.
+  const auto bits = [](dnnl::cpu_isa isa) { return static_cast<unsigned>(isa); };
+  const unsigned needed = bits(dnnl::cpu_isa::avx512_core_bf16);
+  return (bits(dnnl::get_effective_cpu_isa()) & needed) == needed;
+}
 
 std::unique_ptr<ForwardPass> onednn_forward(const KernelSetup& setup, const FilterPlan& plan) {
   return std::make_unique<Forward>(setup, plan);

@@ -8,6 +8,9 @@
 namespace secateur::cpu {
 namespace {
 
+// Channels whose sums are kept side by side.
+constexpr std::int64_t kLanes = 64;
+
 // A pooling window over one map, cut at the map's borders.
 struct Window {
   std::int64_t kernel[2], stride[2], padding[2];
@@ -39,6 +42,7 @@ struct Window {
 };
 
 // The place of each maximum is kept as its index in the window, one byte where that is enough.
+template <class T>
 class MaxPool final : public Kernel {
  public:
   explicit MaxPool(const KernelSetup& setup)
@@ -70,8 +74,8 @@ class MaxPool final : public Kernel {
   void find(const ForwardArguments& arguments) const {
     const Tensor& input = arguments.inputs[0];
     const Tensor& output = arguments.output;
-    const auto* x = input.as<float>();
-    auto* y = output.as<float>();
+    const auto* x = input.as<T>();
+    auto* y = output.as<T>();
     auto* saved = keeps_places_ ? static_cast<Place*>(arguments.saved) : nullptr;
 #pragma omp parallel for collapse(2) schedule(static)
     for (std::int64_t n = 0; n < samples_; ++n) {
@@ -80,25 +84,25 @@ class MaxPool final : public Kernel {
         for (std::int64_t w = 0; w < window_.out[1]; ++w) {
           const Window::Span columns = window_.span(1, w);
           const std::int64_t position = (n * window_.out[0] + h) * window_.out[1] + w;
-          float* best = y + position * output.leading;
+          T* best = y + position * output.leading;
           Place* place = saved == nullptr ? nullptr : saved + position * channels_;
           bool first = true;
           for (std::int64_t r = rows.begin; r < rows.end; ++r) {
             for (std::int64_t c = columns.begin; c < columns.end; ++c) {
-              const float* in = x + ((n * window_.in[0] + r) * window_.in[1] + c) * input.leading;
+              const T* in = x + ((n * window_.in[0] + r) * window_.in[1] + c) * input.leading;
               const auto index = static_cast<Place>((r - rows.begin) * window_.kernel[1] + c - columns.begin);
               take(in, index, first, best, place);
               first = false;
             }
           }
-          std::fill(best + channels_, best + output.leading, 0.0F);
+          std::fill(best + channels_, best + output.leading, T{});
         }
       }
     }
   }
 
   template <class Place>
-  void take(const float* in, Place index, bool first, float* best, Place* place) const {
+  void take(const T* in, Place index, bool first, T* best, Place* place) const {
     if (first) {
       std::copy_n(in, channels_, best);
       if (place != nullptr) std::fill_n(place, channels_, index);
@@ -120,28 +124,30 @@ class MaxPool final : public Kernel {
   void scatter(const BackwardArguments& arguments) const {
     const Tensor& gradient = arguments.output_gradient;
     const Tensor& target = arguments.input_gradients[0];
-    const auto* dy = gradient.as<float>();
-    auto* dx = target.as<float>();
+    const auto* dy = gradient.as<T>();
+    auto* dx = target.as<T>();
     const auto* saved = static_cast<const Place*>(arguments.saved);
     const std::int64_t map = window_.in[0] * window_.in[1] * target.leading;
-    // Windows may overlap, so that one thread owns a sample.
+    // Windows may overlap, so that one thread owns a sample. Their sums are rounded to T one by one.
 #pragma omp parallel for schedule(static)
     for (std::int64_t n = 0; n < samples_; ++n) {
-      float* image = dx + n * map;
-      std::fill_n(image, map, 0.0F);
+      T* image = dx + n * map;
+      std::fill_n(image, map, T{});
       for (std::int64_t h = 0; h < window_.out[0]; ++h) {
         const Window::Span rows = window_.span(0, h);
         for (std::int64_t w = 0; w < window_.out[1]; ++w) {
           const Window::Span columns = window_.span(1, w);
           const std::int64_t position = (n * window_.out[0] + h) * window_.out[1] + w;
-          const float* from = dy + position * gradient.leading;
+          const T* from = dy + position * gradient.leading;
           const Place* place = saved + position * channels_;
           for (std::int64_t r = rows.begin; r < rows.end; ++r) {
             for (std::int64_t c = columns.begin; c < columns.end; ++c) {
               const auto index = static_cast<Place>((r - rows.begin) * window_.kernel[1] + c - columns.begin);
-              float* into = image + (r * window_.in[1] + c) * target.leading;
+              T* into = image + (r * window_.in[1] + c) * target.leading;
 #pragma omp simd
-              for (std::int64_t k = 0; k < channels_; ++k) into[k] += place[k] == index ? from[k] : 0.0F;
+              for (std::int64_t k = 0; k < channels_; ++k) {
+                into[k] = into[k] + (place[k] == index ? from[k] : T{});
+              }
             }
           }
         }
@@ -156,6 +162,7 @@ class MaxPool final : public Kernel {
   bool small_ = true;
 };
 
+template <class T>
 class AveragePool final : public Kernel {
  public:
   explicit AveragePool(const KernelSetup& setup)
@@ -169,26 +176,31 @@ class AveragePool final : public Kernel {
   void forward(const ForwardArguments& arguments) override {
     const Tensor& input = arguments.inputs[0];
     const Tensor& output = arguments.output;
-    const auto* x = input.as<float>();
-    auto* y = output.as<float>();
+    const auto* x = input.as<T>();
+    auto* y = output.as<T>();
 #pragma omp parallel for collapse(2) schedule(static)
     for (std::int64_t n = 0; n < samples_; ++n) {
       for (std::int64_t h = 0; h < window_.out[0]; ++h) {
         for (std::int64_t w = 0; w < window_.out[1]; ++w) {
           const Window::Span rows = window_.span(0, h);
           const Window::Span columns = window_.span(1, w);
-          float* out = y + ((n * window_.out[0] + h) * window_.out[1] + w) * output.leading;
-          std::fill_n(out, output.leading, 0.0F);
-          for (std::int64_t r = rows.begin; r < rows.end; ++r) {
-            for (std::int64_t c = columns.begin; c < columns.end; ++c) {
-              const float* in = x + ((n * window_.in[0] + r) * window_.in[1] + c) * input.leading;
-#pragma omp simd
-              for (std::int64_t k = 0; k < channels_; ++k) out[k] += in[k];
-            }
-          }
+          T* out = y + ((n * window_.out[0] + h) * window_.out[1] + w) * output.leading;
+          const T* image = x + n * window_.in[0] * window_.in[1] * input.leading;
           const float share = share_of(rows, columns);
+          for (std::int64_t start = 0; start < channels_; start += kLanes) {
+            const std::int64_t lanes = std::min(kLanes, channels_ - start);
+            float sums[kLanes] = {};
+            for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+              for (std::int64_t c = columns.begin; c < columns.end; ++c) {
+                const T* in = image + (r * window_.in[1] + c) * input.leading + start;
 #pragma omp simd
-          for (std::int64_t k = 0; k < channels_; ++k) out[k] *= share;
+                for (std::int64_t l = 0; l < lanes; ++l) sums[l] += in[l];
+              }
+            }
+#pragma omp simd
+            for (std::int64_t l = 0; l < lanes; ++l) out[start + l] = sums[l] * share;
+          }
+          std::fill(out + channels_, out + output.leading, T{});
         }
       }
     }
@@ -198,24 +210,24 @@ class AveragePool final : public Kernel {
     const Tensor& gradient = arguments.output_gradient;
     const Tensor& target = arguments.input_gradients[0];
     if (target.empty()) return;
-    const auto* dy = gradient.as<float>();
-    auto* dx = target.as<float>();
+    const auto* dy = gradient.as<T>();
+    auto* dx = target.as<T>();
     const std::int64_t map = window_.in[0] * window_.in[1] * target.leading;
 #pragma omp parallel for schedule(static)
     for (std::int64_t n = 0; n < samples_; ++n) {
-      float* image = dx + n * map;
-      std::fill_n(image, map, 0.0F);
+      T* image = dx + n * map;
+      std::fill_n(image, map, T{});
       for (std::int64_t h = 0; h < window_.out[0]; ++h) {
         for (std::int64_t w = 0; w < window_.out[1]; ++w) {
           const Window::Span rows = window_.span(0, h);
           const Window::Span columns = window_.span(1, w);
-          const float* from = dy + ((n * window_.out[0] + h) * window_.out[1] + w) * gradient.leading;
+          const T* from = dy + ((n * window_.out[0] + h) * window_.out[1] + w) * gradient.leading;
           const float share = share_of(rows, columns);
           for (std::int64_t r = rows.begin; r < rows.end; ++r) {
             for (std::int64_t c = columns.begin; c < columns.end; ++c) {
-              float* into = image + (r * window_.in[1] + c) * target.leading;
+              T* into = image + (r * window_.in[1] + c) * target.leading;
 #pragma omp simd
-              for (std::int64_t k = 0; k < channels_; ++k) into[k] += from[k] * share;
+              for (std::int64_t k = 0; k < channels_; ++k) into[k] = into[k] + from[k] * share;
             }
           }
         }
@@ -235,6 +247,7 @@ class AveragePool final : public Kernel {
   std::int64_t samples_;
 };
 
+template <class T>
 class GlobalAveragePool final : public Kernel {
  public:
   explicit GlobalAveragePool(const KernelSetup& setup)
@@ -245,18 +258,17 @@ class GlobalAveragePool final : public Kernel {
   void forward(const ForwardArguments& arguments) override {
     const Tensor& input = arguments.inputs[0];
     const Tensor& output = arguments.output;
-    const auto* x = input.as<float>();
-    auto* y = output.as<float>();
-    constexpr std::int64_t kLanes = 64;
+    const auto* x = input.as<T>();
+    auto* y = output.as<T>();
 #pragma omp parallel for schedule(static)
     for (std::int64_t n = 0; n < output.rows(); ++n) {
-      const float* map = x + n * positions_ * input.leading;
-      float* out = y + n * output.leading;
+      const T* map = x + n * positions_ * input.leading;
+      T* out = y + n * output.leading;
       for (std::int64_t start = 0; start < channels_; start += kLanes) {
         const std::int64_t lanes = std::min(kLanes, channels_ - start);
         double sums[kLanes] = {};
         for (std::int64_t t = 0; t < positions_; ++t) {
-          const float* in = map + t * input.leading + start;
+          const T* in = map + t * input.leading + start;
 #pragma omp simd
           for (std::int64_t l = 0; l < lanes; ++l) sums[l] += static_cast<double>(in[l]);
         }
@@ -264,7 +276,7 @@ class GlobalAveragePool final : public Kernel {
           out[start + l] = static_cast<float>(sums[l] / static_cast<double>(positions_));
         }
       }
-      std::fill(out + channels_, out + output.leading, 0.0F);
+      std::fill(out + channels_, out + output.leading, T{});
     }
   }
 
@@ -272,16 +284,16 @@ class GlobalAveragePool final : public Kernel {
     const Tensor& gradient = arguments.output_gradient;
     const Tensor& target = arguments.input_gradients[0];
     if (target.empty()) return;
-    const auto* dy = gradient.as<float>();
-    auto* dx = target.as<float>();
+    const auto* dy = gradient.as<T>();
+    auto* dx = target.as<T>();
     const float share = 1.0F / static_cast<float>(positions_);
 #pragma omp parallel for schedule(static)
     for (std::int64_t row = 0; row < target.rows(); ++row) {
-      const float* from = dy + row / positions_ * gradient.leading;
-      float* out = dx + row * target.leading;
+      const T* from = dy + row / positions_ * gradient.leading;
+      T* out = dx + row * target.leading;
 #pragma omp simd
       for (std::int64_t c = 0; c < channels_; ++c) out[c] = from[c] * share;
-      std::fill(out + channels_, out + target.leading, 0.0F);
+      std::fill(out + channels_, out + target.leading, T{});
     }
   }
 
@@ -293,9 +305,9 @@ class GlobalAveragePool final : public Kernel {
 }  // namespace
 
 void register_pooling_kernels() {
-  register_float32_kernel<MaxPool>("max_pool");
-  register_float32_kernel<AveragePool>("avg_pool");
-  register_float32_kernel<GlobalAveragePool>("global_avg_pool");
+  register_map_kernel<MaxPool>("max_pool");
+  register_map_kernel<AveragePool>("avg_pool");
+  register_map_kernel<GlobalAveragePool>("global_avg_pool");
 }
 
 }  // namespace secateur::cpu

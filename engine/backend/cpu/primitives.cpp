@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <type_traits>
 
 #include "backend/cpu/cpu_kernels.h"
 #include "backend/cpu/cpu_primitives.h"
@@ -124,7 +125,7 @@ void add_tensors(const Tensor& first, const Tensor& second, const Tensor& output
     const std::int64_t lanes = loop.lanes_of(row);
 #pragma omp simd
     for (std::int64_t l = 0; l < lanes; ++l) out[l] = left[l] + right[l];
-    if (lanes < output.leading) std::fill(out + lanes, out + output.leading, T{0});
+    if (lanes < output.leading) std::fill(out + lanes, out + output.leading, T{});
   }
 }
 
@@ -204,13 +205,14 @@ void CpuPrimitives::add(Stream& /*stream*/, const Tensor& a, const Tensor& b, co
   require(a.shape == out.shape && b.shape == out.shape,
           "tensors that are added have one shape, got {} + {} -> {}", a.shape.to_string(),
           b.shape.to_string(), out.shape.to_string());
-  with_real(out.dtype, "add", [&](auto zero) { add_tensors<decltype(zero)>(a, b, out); });
+  with_stored(out.dtype, "add", [&](auto zero) { add_tensors<decltype(zero)>(a, b, out); });
 }
 
 void CpuPrimitives::fill(Stream& /*stream*/, const Tensor& out, double value) {
-  with_real(out.dtype, "fill", [&](auto zero) {
+  with_stored(out.dtype, "fill", [&](auto zero) {
     using T = decltype(zero);
-    std::fill_n(out.as<T>(), out.rows() * out.leading, static_cast<T>(value));
+    using Value = std::conditional_t<std::is_same_v<T, Bf16>, float, T>;
+    std::fill_n(out.as<T>(), out.rows() * out.leading, T{static_cast<Value>(value)});
   });
 }
 

@@ -190,8 +190,8 @@ void CpuPrimitives::accumulate_redundancy(Stream& /*stream*/, CorrelationKind ki
   require(images >= 0 && images <= maps.shape[0], "{} images were asked for, the maps hold {}", images,
           maps.shape[0]);
   if (images == 0 || maps.count() == 0) return;
-  with_real(maps.dtype, "the redundancy of maps",
-            [&](auto zero) { accumulate<decltype(zero)>(kind, maps, images, sums); });
+  with_stored(maps.dtype, "the redundancy of maps",
+              [&](auto zero) { accumulate<decltype(zero)>(kind, maps, images, sums); });
 }
 
 }  // namespace secateur::cpu

@@ -16,7 +16,9 @@
 #include <string>
 #include <utility>
 
+#include "backend/cpu/bf16.h"
 #include "secateur/backend/kernel.h"
+#include "secateur/backend/open_device.h"
 #include "secateur/core/error.h"
 #include "secateur/core/tensor.h"
 
@@ -68,52 +70,69 @@ struct RowLoop {
 }
 
 // Sets the padding lanes of `tensor` to zero.
-inline void zero_padding(const Tensor& tensor) {
+template <class T>
+void zero_padding(const Tensor& tensor) {
   if (tensor.dense()) return;
-  auto* data = tensor.as<float>();
+  auto* data = tensor.as<T>();
   const std::int64_t channels = tensor.channels();
   for (std::int64_t row = 0; row < tensor.rows(); ++row) {
-    std::fill(data + row * tensor.leading + channels, data + (row + 1) * tensor.leading, 0.0F);
+    std::fill(data + row * tensor.leading + channels, data + (row + 1) * tensor.leading, T{});
   }
 }
 
 // Copies the channels of every row; the padding lanes of `destination` become zero.
-inline void copy_rows(const float* source, std::int64_t source_leading, float* destination,
-                      std::int64_t destination_leading, std::int64_t rows, std::int64_t channels) {
+template <class T>
+void copy_rows(const T* source, std::int64_t source_leading, T* destination, std::int64_t destination_leading,
+               std::int64_t rows, std::int64_t channels) {
 #pragma omp parallel for schedule(static) if (rows * channels > 16384)
   for (std::int64_t row = 0; row < rows; ++row) {
-    float* out = destination + row * destination_leading;
+    T* out = destination + row * destination_leading;
     std::copy_n(source + row * source_leading, channels, out);
-    std::fill(out + channels, out + destination_leading, 0.0F);
+    std::fill(out + channels, out + destination_leading, T{});
   }
 }
 
-inline void copy_tensor(const Tensor& source, const Tensor& destination) {
-  copy_rows(source.as<float>(), source.leading, destination.as<float>(), destination.leading, source.rows(),
+template <class T>
+void copy_tensor(const Tensor& source, const Tensor& destination) {
+  copy_rows(source.as<T>(), source.leading, destination.as<T>(), destination.leading, source.rows(),
             source.channels());
 }
 
-// The reason why a setup is none for these kernels: another precision than fp32, or tensors of another type.
-// Inputs from `first_other` on may be of any type.
-[[nodiscard]] inline std::optional<std::string> unless_float32(const KernelSetup& setup,
-                                                               std::size_t first_other) {
-  if (setup.precision != Precision::fp32) {
-    return fmt::format("the CPU computes in fp32, {} was asked for", name_of(setup.precision));
+// What register_map_kernel has to know of an op's tensors.
+struct MapOperands {
+  std::size_t first_other = ~std::size_t{0};  // inputs from here on are of types of their own
+  bool float_output = false;                  // whatever the maps are
+};
+
+// The reason why a setup is none for these kernels: another precision than fp32 and bf16, or tensors of
+// another type.
+[[nodiscard]] inline std::optional<std::string> unless_host_maps(const KernelSetup& setup,
+                                                                 const MapOperands& operands) {
+  if (setup.precision != Precision::fp32 && setup.precision != Precision::bf16) {
+    return why_no_precision(DeviceKind::cpu, setup.precision);
   }
-  const auto check = [](const Tensor& tensor) { return tensor.dtype == DType::f32; };
-  const auto inputs = setup.inputs.first(std::min(first_other, setup.inputs.size()));
-  if (!std::ranges::all_of(inputs, check) || !check(setup.output)) return "activations must be f32";
-  if (!std::ranges::all_of(setup.parameters, check)) return "parameters must be f32";
+  const DType maps = storage_type(setup.precision);
+  const auto inputs = setup.inputs.first(std::min(operands.first_other, setup.inputs.size()));
+  if (!std::ranges::all_of(inputs, [&](const Tensor& input) { return input.dtype == maps; }) ||
+      setup.output.dtype != (operands.float_output ? DType::f32 : maps)) {
+    return fmt::format("activations must be {}", name_of(maps));
+  }
+  if (!std::ranges::all_of(setup.parameters, [](const Tensor& p) { return p.dtype == DType::f32; })) {
+    return "parameters must be f32";
+  }
   return std::nullopt;
 }
 
-template <class KernelType>
-void register_float32_kernel(std::string_view op, std::size_t first_other = ~std::size_t{0}) {
+// Registers KernelType<float> for fp32 and KernelType<Bf16> for bf16.
+template <template <class> class KernelType>
+void register_map_kernel(std::string_view op, const MapOperands& operands = {}) {
   register_kernel(
       op, DeviceKind::cpu,
-      {.make = [](const KernelSetup& setup) { return std::make_unique<KernelType>(setup); },
-       .unsupported =
-           [first_other](const KernelSetup& setup) { return unless_float32(setup, first_other); }});
+      {.make = [](const KernelSetup& setup) -> std::unique_ptr<Kernel> {
+         if (setup.precision == Precision::bf16) return std::make_unique<KernelType<Bf16>>(setup);
+         return std::make_unique<KernelType<float>>(setup);
+       },
+       .unsupported = [operands](const KernelSetup& setup) { return unless_host_maps(setup, operands); }});
 }
 
 }  // namespace secateur::cpu

@@ -2,6 +2,7 @@
 // ends for accelerators make theirs known when they register their kernels.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 namespace secateur {
 
 class Communicator;
+enum class Precision : std::uint8_t;  // secateur/backend/kernel.h
 
 struct DeviceOptions {
   int ordinal = 0;                                 // which accelerator of its kind
@@ -23,6 +25,10 @@ struct DeviceOptions {
 [[nodiscard]] std::unique_ptr<Device> open_device(DeviceKind kind, const DeviceOptions& options = {});
 // Why open_device would throw, or nothing.
 [[nodiscard]] std::optional<std::string> why_no_device(DeviceKind kind, int ordinal = 0);
+
+// Why networks cannot run in `precision` on devices of this kind here, or nothing. A GPU's back end says it
+// layer by layer when a program is compiled.
+[[nodiscard]] std::optional<std::string> why_no_precision(DeviceKind kind, Precision precision);
 
 // A communicator for the memory of `device` that uses the back end's own way between devices (NCCL), and
 // `hosts` to begin with and for the host's memory. Collective over `hosts`, which must outlive it, each of
