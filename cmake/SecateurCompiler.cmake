@@ -16,10 +16,15 @@ endif()
 
 # RelWithDebInfo keeps asserts: they stand outside the inner loops, and tests and the first runs should see them fail.
 # One level of debug information (line tables) halves the size of the objects and still gives readable stack traces.
+# Reports of instrumented builds need no more either.
+set(secateur_debug_level -g)
+if(SECATEUR_SANITIZE OR SECATEUR_COVERAGE)
+  set(secateur_debug_level -g1)
+endif()
 foreach(language C CXX)
   set(CMAKE_${language}_FLAGS_RELWITHDEBINFO "-O3 -g1")
   set(CMAKE_${language}_FLAGS_RELEASE "-O3 -DNDEBUG")
-  set(CMAKE_${language}_FLAGS_DEBUG "-O1 -g")
+  set(CMAKE_${language}_FLAGS_DEBUG "-O1 ${secateur_debug_level}")
 endforeach()
 
 add_library(secateur_flags INTERFACE)
