@@ -9,9 +9,6 @@
 namespace secateur::cpu {
 namespace {
 
-// Lanes of a long row: enough to hide the loop's overhead, few enough to give every thread some.
-constexpr std::int64_t kLanes = 4096;
-
 // y = relu(x). A NaN passes through, as it does in a batch norm's ReLU, so that a diverged run is seen.
 template <class T>
 class Relu final : public Kernel {
@@ -26,7 +23,7 @@ class Relu final : public Kernel {
   void forward(const ForwardArguments& arguments) override {
     const Tensor& input = arguments.inputs[0];
     const Tensor& output = arguments.output;
-    const RowLoop loop = row_loop(std::array{output, input}, kLanes);
+    const RowLoop loop = row_loop(std::array{output, input}, kLongRow);
     const auto* x = input.as<T>();
     auto* y = output.as<T>();
 #pragma omp parallel for schedule(static)
@@ -48,7 +45,7 @@ class Relu final : public Kernel {
     const Tensor& gradient = arguments.output_gradient;
     const Tensor& target = arguments.input_gradients[0];
     if (target.empty()) return;
-    const RowLoop loop = row_loop(std::array{target, output, gradient}, kLanes);
+    const RowLoop loop = row_loop(std::array{target, output, gradient}, kLongRow);
     const auto* y = output.as<T>();
     const auto* dy = gradient.as<T>();
     auto* dx = target.as<T>();
@@ -74,7 +71,7 @@ class Add final : public Kernel {
 
   void forward(const ForwardArguments& arguments) override {
     for (std::size_t i = 1; i < arguments.inputs.size(); ++i) {
-      add(i == 1 ? arguments.inputs[0] : arguments.output, arguments.inputs[i], arguments.output);
+      add_tensors<T>(i == 1 ? arguments.inputs[0] : arguments.output, arguments.inputs[i], arguments.output);
     }
   }
 
@@ -84,24 +81,6 @@ class Add final : public Kernel {
     for (const Tensor& target : arguments.input_gradients) {
       if (!target.empty()) copy_tensor<T>(arguments.output_gradient, target);
     }
-  }
-
- private:
-  static void add(const Tensor& first, const Tensor& second, const Tensor& output) {
-    const RowLoop loop = row_loop(std::array{output, first, second}, kLanes);
-    const auto* a = first.as<T>();
-    const auto* b = second.as<T>();
-    auto* y = output.as<T>();
-#pragma omp parallel for schedule(static)
-    for (std::int64_t row = 0; row < loop.rows; ++row) {
-      const T* left = a + row * loop.stride(first);
-      const T* right = b + row * loop.stride(second);
-      T* out = y + row * loop.stride(output);
-      const std::int64_t lanes = loop.lanes_of(row);
-#pragma omp simd
-      for (std::int64_t l = 0; l < lanes; ++l) out[l] = left[l] + right[l];
-    }
-    if (!loop.shared) zero_padding<T>(output);
   }
 };
 

@@ -1,7 +1,6 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
 #include <type_traits>
@@ -108,24 +107,6 @@ void gather_segment(const GatherSegment& segment) {
       Element* to = out + (r * segment.middle + m) * count;
       for (std::int64_t j = 0; j < count; ++j) to[j] = from[columns[j]];
     }
-  }
-}
-
-template <class T>
-void add_tensors(const Tensor& first, const Tensor& second, const Tensor& output) {
-  const RowLoop loop = row_loop(std::array{output, first, second}, 4096);
-  const auto* a = first.as<T>();
-  const auto* b = second.as<T>();
-  auto* y = output.as<T>();
-#pragma omp parallel for schedule(static)
-  for (std::int64_t row = 0; row < loop.rows; ++row) {
-    const T* left = a + row * loop.stride(first);
-    const T* right = b + row * loop.stride(second);
-    T* out = y + row * loop.stride(output);
-    const std::int64_t lanes = loop.lanes_of(row);
-#pragma omp simd
-    for (std::int64_t l = 0; l < lanes; ++l) out[l] = left[l] + right[l];
-    if (lanes < output.leading) std::fill(out + lanes, out + output.leading, T{});
   }
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -64,6 +65,10 @@ struct RowLoop {
   return loop;
 }
 
+// Lanes wanted of a long row by loops that keep nothing for a lane: enough to hide the loop's overhead, few
+// enough to give every thread some.
+inline constexpr std::int64_t kLongRow = 4096;
+
 // Most lanes that row_loop can give for a leading dimension of at most `leading`.
 [[nodiscard]] constexpr std::int64_t most_lanes(std::int64_t leading, std::int64_t wanted) {
   return wanted + 9 * leading;
@@ -96,6 +101,25 @@ template <class T>
 void copy_tensor(const Tensor& source, const Tensor& destination) {
   copy_rows(source.as<T>(), source.leading, destination.as<T>(), destination.leading, source.rows(),
             source.channels());
+}
+
+// output = first + second; padding lanes are zeros in all of them.
+template <class T>
+void add_tensors(const Tensor& first, const Tensor& second, const Tensor& output) {
+  const RowLoop loop = row_loop(std::array{output, first, second}, kLongRow);
+  const auto* a = first.as<T>();
+  const auto* b = second.as<T>();
+  auto* y = output.as<T>();
+#pragma omp parallel for schedule(static)
+  for (std::int64_t row = 0; row < loop.rows; ++row) {
+    const T* left = a + row * loop.stride(first);
+    const T* right = b + row * loop.stride(second);
+    T* out = y + row * loop.stride(output);
+    const std::int64_t lanes = loop.lanes_of(row);
+#pragma omp simd
+    for (std::int64_t l = 0; l < lanes; ++l) out[l] = left[l] + right[l];
+  }
+  if (!loop.shared) zero_padding<T>(output);
 }
 
 // What register_map_kernel has to know of an op's tensors.
