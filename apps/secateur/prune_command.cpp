@@ -145,15 +145,25 @@ class PruneRun {
   LoopResult run_loop() {
     while (true) {
       try {
-        return loop_.run([this] { save(folder_.checkpoint()); });
+        return loop_.run([this] {
+          save(folder_.checkpoint());
+          stop_if_asked();
+        });
       } catch (const NonFiniteError& error) {
         nan_guard_.take(error);
         roll_back();
       } catch (const Interrupted&) {
-        if (loop_.goes_on_within_epoch()) save(folder_.checkpoint());
+        if (loop_.within_epoch()) save(folder_.checkpoint());
         throw;
       }
     }
+  }
+
+  // Between two units of work, some of which train nothing. All processes stop where one is asked to.
+  void stop_if_asked() {
+    const bool asked = progress_.stop_requested();
+    Communicator* others = session_.communicator();
+    if (others != nullptr ? others->any(asked) : asked) throw Interrupted("pruning was interrupted");
   }
 
   void roll_back() {

@@ -29,10 +29,11 @@ std::int64_t PruningLoop::phase_epoch(bool finetuning) const {
   return done % options_.frequency * options_.train_epochs + within;
 }
 
-EpochReport PruningLoop::train_epoch(const LrPhase& phase, std::int64_t epoch, std::string_view event) {
+void PruningLoop::train_epoch(const LrPhase& phase, std::int64_t epoch, std::string_view event) {
+  s_.within_epoch = true;
   const EpochReport report = backend_.train_epoch(phase, epoch);
+  s_.within_epoch = false;
   events_.write(event, epoch_fields(s_.round, s_.epoch, report));
-  return report;
 }
 
 double PruningLoop::measure(std::string_view occasion) {
@@ -60,12 +61,6 @@ BudgetGoal PruningLoop::goal() {
   return aim;
 }
 
-bool PruningLoop::goes_on_within_epoch() const {
-  if (s_.phase == LoopPhase::finetune || s_.phase == LoopPhase::fallback) return true;
-  return s_.phase == LoopPhase::train && options_.mask_mode == MaskMode::hard &&
-         options_.train_hook == "none";
-}
-
 FeasibleRange PruningLoop::check_budget() {
   if (options_.width.mode != WidthMode::target) return {};
   const std::vector<SpaceScores> spaces = backend_.spaces();
@@ -79,6 +74,7 @@ void PruningLoop::save(StateWriter w) const {
   w.set("phase", std::string(option_name(s_.phase)));
   w.set("round", s_.round);
   w.set("epoch", s_.epoch);
+  w.set("within_epoch", s_.within_epoch);
   w.set("accuracy_start", s_.accuracy_start);
   w.set("accuracy_before", s_.accuracy_before);
   w.set("accuracy_removed", s_.accuracy_removed);
@@ -92,6 +88,11 @@ void PruningLoop::save(StateWriter w) const {
   for (const WidthStep& step : s_.steps) {
     targets.push_back(step.target);
     widths.insert(widths.end(), {step.before, step.after, step.remove});
+  }
+  if (s_.tried) {
+    StateWriter tried = w.scope("tried");
+    tried.set("rates", s_.tried->rates);
+    tried.set("within_budget", s_.tried->within_budget);
   }
   w.set("searched", s_.searched);
   if (search_ != nullptr) search_->save(w.scope("search"));
@@ -116,6 +117,7 @@ void PruningLoop::restore(const StateReader& r) {
   require(known, "the stored run stands at '{}', which this version does not know", phase);
   s.round = r.get<std::int64_t>("round");
   s.epoch = r.get<std::int64_t>("epoch");
+  s.within_epoch = r.get_or<bool>("within_epoch", false);
   s.accuracy_start = r.get<double>("accuracy_start");
   s.accuracy_before = r.get<double>("accuracy_before");
   s.accuracy_removed = r.get<double>("accuracy_removed");
@@ -130,6 +132,10 @@ void PruningLoop::restore(const StateReader& r) {
           widths.size(), targets.size());
   for (std::size_t i = 0; i < targets.size(); ++i) {
     s.steps.push_back({widths[3 * i], widths[3 * i + 1], widths[3 * i + 2], targets[i]});
+  }
+  if (r.contains("tried")) {
+    const StateReader tried = r.scope("tried");
+    s.tried = Candidate{tried.get<std::vector<double>>("rates"), tried.get<bool>("within_budget")};
   }
   s.searched = r.get_or<std::vector<double>>("searched", {});
   if (r.get<bool>("has_snapshot")) s.snapshot = copy_out(r.scope("snapshot"));

@@ -1,6 +1,7 @@
 #include "secateur/prune/pruning_loop.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "prune/loop_events.h"
 #include "prune/soft_mask.h"
@@ -95,6 +96,7 @@ void PruningLoop::start_round() {
   s_.scores.clear();
   s_.steps.clear();
   s_.searched.clear();
+  s_.tried.reset();
   s_.snapshot.reset();
   search_.reset();
   s_.epoch = 0;
@@ -109,10 +111,12 @@ void PruningLoop::start_round() {
 }
 
 void PruningLoop::train() {
-  if (s_.epoch == 0) mask();
+  if (s_.epoch == 0 && !s_.within_epoch) mask();
+  s_.within_epoch = true;
   const EpochReport report =
       backend_.train_for_removal(round_phase(), phase_epoch(false),
                                  {.round = s_.round, .epoch = s_.epoch, .epochs = options_.train_epochs});
+  s_.within_epoch = false;
   events_.write("train_epoch", epoch_fields(s_.round, s_.epoch, report));
   ++s_.epoch;
   mask();
@@ -151,26 +155,35 @@ std::unique_ptr<Search> PruningLoop::new_search(std::size_t layers) const {
                       .seed = options_.seed});
 }
 
-// Tries one candidate.
-void PruningLoop::search() {
+void PruningLoop::try_candidate() {
   if (!s_.snapshot) score();
   if (search_ == nullptr) search_ = new_search(s_.scores.size());
-  const std::vector<double> rates = search_->ask();
-  const PlannedRound planned = plan_with_rates(options_, tracker_, s_.scores, rates, s_.round, 0, goal());
+  const PlannedRound planned =
+      plan_with_rates(options_, tracker_, s_.scores, search_->ask(), s_.round, 0, goal());
   backend_.apply(planned.plan);
-  const NetworkCost cost = backend_.cost();
-  const LrPhase phase{.factor = find_lr_schedule("constant"),
-                      .base_rate = round_phase().rate(static_cast<double>(phase_epoch(true))),
-                      .epochs = static_cast<double>(options_.search.epochs)};
-  for (std::int64_t e = 0; e < options_.search.epochs; ++e) {
-    events_.write("search_epoch", epoch_fields(s_.round, e, backend_.train_epoch(phase, e)));
+  s_.tried = Candidate{planned.rates, !planned.budget || planned.budget->met};
+  s_.epoch = 0;
+}
+
+// An epoch of the candidate that is tried, which is measured after the last and taken back.
+void PruningLoop::search() {
+  if (!s_.tried) try_candidate();
+  if (s_.epoch < options_.search.epochs) {
+    const LrPhase phase{.factor = find_lr_schedule("constant"),
+                        .base_rate = round_phase().rate(static_cast<double>(phase_epoch(true) - s_.epoch)),
+                        .epochs = static_cast<double>(options_.search.epochs)};
+    train_epoch(phase, s_.epoch, "search_epoch");
+    if (++s_.epoch < options_.search.epochs) return;
   }
+  const NetworkCost cost = backend_.cost();
+  const Candidate tried = *std::exchange(s_.tried, std::nullopt);
+  s_.epoch = 0;
   // A network that is too large is no candidate.
   const double accuracy = measure("search");
-  search_->tell(planned.budget && !planned.budget->met ? 0.0 : accuracy);
+  search_->tell(tried.within_budget ? accuracy : 0.0);
   backend_.rollback(*s_.snapshot);
   events_.write("candidate", {{"round", s_.round},
-                              {"rates", planned.rates},
+                              {"rates", tried.rates},
                               {"accuracy", accuracy},
                               {"best", search_->best_fitness()},
                               {"parameters", cost.parameters},

@@ -184,7 +184,11 @@ EpochReport Trainer::run_epoch(const LrPhase& phase, std::int64_t phase_epoch, T
 
 EpochReport Trainer::run_epoch(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer,
                                TrainHook& hook, const HookPlace& place) {
-  hook.begin_epoch(model_, place, stream_);
+  if (place_.steps > 0) {
+    hook.resume_epoch(model_, place, stream_);
+  } else {
+    hook.begin_epoch(model_, place, stream_);
+  }
   UpdateTerms terms = sgd_.plain_terms();
   hook.edit(terms, model_);
   sgd_.use(std::move(terms));

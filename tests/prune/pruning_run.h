@@ -20,6 +20,16 @@ class EventCount final : public EventSink {
   std::map<std::string, int> counts;
 };
 
+// Counts the steps of a whole run, and stops it after so many (-1: never).
+class StepCount final : public TrainObserver {
+ public:
+  void on_step(const StepReport& /*report*/) override { ++steps; }
+  bool stop_requested() override { return steps == stop_after; }
+
+  std::int64_t steps = 0;
+  std::int64_t stop_after = -1;
+};
+
 inline PruneOptions options_of_test() {
   PruneOptions options;
   options.rounds = 3;
@@ -46,7 +56,7 @@ struct PruningRun {
   selftest::NoiseSource training, steering, sample;
   Trainer trainer;
   Evaluator evaluator;
-  TrainObserver observer;
+  StepCount observer;
   EventCount events;
   ModelPruningBackend backend;
   PruningLoop loop;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "prune/hooks/hooks.h"
+#include "secateur/core/error.h"
 #include "secateur/core/host_values.h"
 #include "secateur/core/slab.h"
 #include "secateur/graph/channel_space.h"
@@ -23,21 +24,32 @@ class GroupLassoHook final : public TrainHook {
 
   void begin_epoch(Model& model, const HookPlace& /*place*/, Stream& stream) override {
     const ChannelSpaces spaces(model.graph());
-    std::vector<std::vector<double>> of_space(spaces.spaces().size());  // by member; empty: not penalised
-    for (const std::int64_t s : prunable_spaces(model.graph(), spaces, scope_, keep_)) {
-      of_space[static_cast<std::size_t>(s)].assign(static_cast<std::size_t>(spaces.space(s).width), 0.0);
-    }
+    auto of_space = penalised_members(model, spaces);
     visit(model, spaces, stream, of_space,
           [](double& sum, std::int64_t /*element*/, double value) { sum += value * value; });
-    for (std::vector<double>& members : of_space) turn_into_penalties(members);
+    penalties_.clear();
+    for (std::vector<double>& members : of_space) {
+      turn_into_penalties(members);
+      penalties_.insert(penalties_.end(), members.begin(), members.end());
+    }
+    set_decay(model, spaces, of_space, stream);
+  }
 
-    std::vector<double> decay(static_cast<std::size_t>(model.layout().trained_elements), 0.0);
-    visit(model, spaces, stream, of_space, [&](double penalty, std::int64_t element, double /*value*/) {
-      decay[static_cast<std::size_t>(element)] += penalty;
-    });
-    const std::int64_t bytes = model.layout().trained_elements * size_of(model.dtype());
-    if (decay_.bytes() != bytes) decay_ = Slab(model.device(), bytes);
-    write_values(Tensor(decay_.data(), model.dtype(), {model.layout().trained_elements}), decay, stream);
+  void resume_epoch(Model& model, const HookPlace& /*place*/, Stream& stream) override {
+    const ChannelSpaces spaces(model.graph());
+    auto of_space = penalised_members(model, spaces);
+    std::size_t channels = 0;
+    for (const auto& members : of_space) channels += members.size();
+    require(penalties_.size() == channels,
+            "the stored penalties of group_lasso are those of {} channels, the network has {}",
+            penalties_.size(), channels);
+    auto next = penalties_.cbegin();
+    for (std::vector<double>& members : of_space) {
+      const auto end = next + static_cast<std::ptrdiff_t>(members.size());
+      members.assign(next, end);
+      next = end;
+    }
+    set_decay(model, spaces, of_space, stream);
   }
 
   void edit(UpdateTerms& terms, const Model& /*model*/) override {
@@ -45,7 +57,38 @@ class GroupLassoHook final : public TrainHook {
     terms.decay = decay_.data();
   }
 
+  void end_epoch(Model& /*model*/, const HookPlace& /*place*/, Stream& /*stream*/) override {
+    penalties_.clear();
+  }
+
+  // A writer is a handle. NOLINTNEXTLINE(performance-unnecessary-value-param)
+  void save(StateWriter writer) const override { writer.set("penalties", penalties_); }
+  void restore(const StateReader& reader) override {
+    penalties_ = reader.get_or<std::vector<double>>("penalties", {});
+  }
+
  private:
+  // A list of its members for every space; empty: not penalised.
+  [[nodiscard]] std::vector<std::vector<double>> penalised_members(const Model& model,
+                                                                   const ChannelSpaces& spaces) const {
+    std::vector<std::vector<double>> of_space(spaces.spaces().size());
+    for (const std::int64_t s : prunable_spaces(model.graph(), spaces, scope_, keep_)) {
+      of_space[static_cast<std::size_t>(s)].assign(static_cast<std::size_t>(spaces.space(s).width), 0.0);
+    }
+    return of_space;
+  }
+
+  void set_decay(const Model& model, const ChannelSpaces& spaces, std::vector<std::vector<double>>& penalties,
+                 Stream& stream) {
+    std::vector<double> decay(static_cast<std::size_t>(model.layout().trained_elements), 0.0);
+    visit(model, spaces, stream, penalties, [&](double penalty, std::int64_t element, double /*value*/) {
+      decay[static_cast<std::size_t>(element)] += penalty;
+    });
+    const std::int64_t bytes = model.layout().trained_elements * size_of(model.dtype());
+    if (decay_.bytes() != bytes) decay_ = Slab(model.device(), bytes);
+    write_values(Tensor(decay_.data(), model.dtype(), {model.layout().trained_elements}), decay, stream);
+  }
+
   // Calls f(entry, element, value) for every coupled weight and each penalised channel that it belongs to:
   // that of its row and that of its column. `entry` is the channel's in `of_space`, `element` counts in the
   // slab.
@@ -100,6 +143,7 @@ class GroupLassoHook final : public TrainHook {
   double strength_;
   PruneScope scope_;
   std::vector<std::string> keep_;
+  std::vector<double> penalties_;  // of this epoch, space after space; empty between two epochs
   Slab decay_;
 };
 

@@ -94,17 +94,22 @@ class PruningLoop {
   // All of the loop's state, the network before the present removal included. The network itself and the
   // trainer's counters are saved by whoever owns them, at the same moment.
   void save(StateWriter writer) const;
-  // Whether a state that is saved in the middle of an epoch (after Interrupted) can be gone on from: not in a
-  // search, whose candidate is another network, and not where masks or a training hook begin an epoch with
-  // work of their own.
-  [[nodiscard]] bool goes_on_within_epoch() const;
+  // Whether the loop stands in an epoch of training: what is saved then, after Interrupted, goes on in its
+  // middle. Else (layers were measured) what was saved after the last unit of work is what there is.
+  [[nodiscard]] bool within_epoch() const { return s_.within_epoch; }
   void restore(const StateReader& reader);
 
  private:
+  // Of a search: carried out on the network, and taken back when it was measured.
+  struct Candidate {
+    std::vector<double> rates;
+    bool within_budget = true;
+  };
   struct State {
     LoopPhase phase = LoopPhase::begin;
     std::int64_t round = 1;
-    std::int64_t epoch = 0;  // within the phase
+    std::int64_t epoch = 0;     // within the phase; in a search, of the candidate
+    bool within_epoch = false;  // training has begun an epoch, and not ended it
     double accuracy_start = 0;
     double accuracy_before = 0;   // of the network that the round began with: perf_prev
     double accuracy_removed = 0;  // after the removal that the fallback tries to mend
@@ -112,6 +117,7 @@ class PruningLoop {
     bool budget_close = false;        // the last removal left no granule that would have fitted
     RoundRecord record;               // of the round that is under way
     std::vector<SpaceScores> scores;  // of this round (soft masks: of the last mask); empty before
+    std::optional<Candidate> tried;   // that the network is at present
     std::vector<double> searched;     // rates that the search found; empty without one
     std::vector<WidthStep> steps;     // of the removal that was carried out
     std::optional<StateTree> snapshot;
@@ -121,6 +127,7 @@ class PruningLoop {
   void begin();
   void train();
   void search();
+  void try_candidate();
   void remove();
   void finetune();
   void evaluate();
@@ -141,7 +148,7 @@ class PruningLoop {
   FeasibleRange check_budget();
   [[nodiscard]] LrPhase round_phase() const;
   [[nodiscard]] std::int64_t phase_epoch(bool finetuning) const;
-  EpochReport train_epoch(const LrPhase& phase, std::int64_t epoch, std::string_view event);
+  void train_epoch(const LrPhase& phase, std::int64_t epoch, std::string_view event);
   double measure(std::string_view occasion);
 
   PruneOptions options_;

@@ -1,8 +1,9 @@
 // TrainHook: what a method adds to training: terms of the weight update, or work after a step or an epoch.
 // The trainer calls it in the epochs that it is given for; which those are, whoever runs the trainer decides.
 //
-// A hook that carries something from one epoch to the next saves it: an epoch is the unit that a run resumes
-// by. What it works out anew at the start of an epoch, from the weights and its place, need not be saved.
+// A hook saves what it carries from one step to the next: a run may be interrupted after any of them. What it
+// works out at the start of an epoch is part of that while the epoch lasts, since the weights have moved on
+// when the epoch is taken up again.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,11 @@ class TrainHook {
   virtual ~TrainHook() = default;
 
   virtual void begin_epoch(Model& /*model*/, const HookPlace& /*place*/, Stream& /*stream*/) {}
+  // In place of begin_epoch() where an interrupted epoch goes on, after restore(). A hook whose begin_epoch()
+  // looks at the weights overrides it.
+  virtual void resume_epoch(Model& model, const HookPlace& place, Stream& stream) {
+    begin_epoch(model, place, stream);
+  }
   // Changes the terms of this epoch's weight updates, after begin_epoch(). What they point to must live until
   // the next call.
   virtual void edit(UpdateTerms& /*terms*/, const Model& /*model*/) {}
