@@ -80,6 +80,9 @@ void add_methods_with_phases(std::vector<Point>& points, const app::RunOptions& 
   one_round(*prune, phase, rest);
   prune->train_hook = "group_lasso";
   prune->sparsity = 5e-4;
+  prune = &add("HBFP with its regulariser (from a description), uniform rates", "hbfp", "uniform");
+  one_round(*prune, phase, rest);
+  prune->train_hook = "hbfp";
   prune = &add("SFP, uniform rates", "l2", "uniform");
   one_round(*prune, std::max<std::int64_t>(epochs, 1), 0);
   prune->mask_mode = MaskMode::soft;

@@ -189,12 +189,16 @@ EpochReport Trainer::run_epoch(const LrPhase& phase, std::int64_t phase_epoch, T
   } else {
     hook.begin_epoch(model_, place, stream_);
   }
-  UpdateTerms terms = sgd_.plain_terms();
-  hook.edit(terms, model_);
-  sgd_.use(std::move(terms));
+  if (!hook.edits_every_step()) take_terms(hook);
   const EpochReport report = run_steps(phase, phase_epoch, observer, &hook);
   hook.end_epoch(model_, place, stream_);
   return report;
+}
+
+void Trainer::take_terms(TrainHook& hook) {
+  UpdateTerms terms = sgd_.plain_terms();
+  hook.edit(terms, model_);
+  sgd_.use(std::move(terms));
 }
 
 EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer,
@@ -217,7 +221,8 @@ EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, T
                                static_cast<double>(step) / static_cast<double>(steps)));
   }
   // The rest of an interrupted epoch runs under the host's eyes.
-  const bool recording = records() && before.steps == 0;
+  const bool edits = hook != nullptr && hook->edits_every_step();
+  const bool recording = records() && before.steps == 0 && !edits;
   if (recording) begin_recorded(rates);
 
   EpochReport report;
@@ -230,6 +235,10 @@ EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, T
     const std::int64_t count = std::min(batch_, source_.size() - first);
     report.learning_rate = rates[static_cast<std::size_t>(step)];
     Program& program = count == batch_ ? *program_ : *tail_program_;
+    if (edits) {
+      hook->begin_step(model_, stream_);
+      take_terms(*hook);
+    }
     bool known = true;  // whether the host has looked at this step
     if (recording) {
       known = take_recorded_step(program, step, rates, sums);

@@ -106,6 +106,13 @@ const Scenario kScenarios[] = {
        o.sparsity = 0.01;
      },
      "removal"},
+    {"hbfp",
+     [](PruneOptions& o) {
+       o.train_hook = "hbfp";
+       o.criterion = "hbfp";
+       o.sparsity = 0.01;
+     },
+     "removal"},
     {"norm_history", [](PruneOptions& o) { o.criterion = "hbfp"; }, "removal"},
 };
 

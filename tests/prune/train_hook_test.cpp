@@ -260,7 +260,8 @@ TEST_P(TrainHookResumes, BitForBitAfterEveryCheckpoint) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Hooks, TrainHookResumes, testing::Values("slimming", "group_lasso", "counting"),
+INSTANTIATE_TEST_SUITE_P(Hooks, TrainHookResumes,
+                         testing::Values("slimming", "group_lasso", "hbfp", "counting"),
                          [](const auto& test) { return std::string(test.param); });
 
 }  // namespace

@@ -7,24 +7,15 @@
 #include "secateur/core/error.h"
 
 namespace secateur {
-namespace {
 
-struct Pair {
-  std::size_t a, b;
-  double distance;
-};
-
-// All pairs, nearest first; of equal distances the one of lower indices first.
-std::vector<Pair> sorted_pairs(const std::vector<double>& distances, std::size_t count) {
-  std::vector<Pair> pairs;
+std::vector<MemberPair> sorted_pairs(const std::vector<double>& distances, std::size_t count) {
+  std::vector<MemberPair> pairs;
   for (std::size_t a = 0; a < count; ++a) {
     for (std::size_t b = a + 1; b < count; ++b) pairs.push_back({a, b, distances[a * count + b]});
   }
-  std::ranges::stable_sort(pairs, {}, &Pair::distance);
+  std::ranges::stable_sort(pairs, {}, &MemberPair::distance);
   return pairs;
 }
-
-}  // namespace
 
 std::vector<double> order_as_scores(const std::vector<std::size_t>& order) {
   std::vector<double> scores(order.size(), 1.0);
@@ -43,7 +34,7 @@ std::vector<std::size_t> pair_order(const std::vector<double>& distances,
           distances.size());
   std::vector<bool> alive(count, true);
   std::vector<std::size_t> order;
-  for (const Pair& pair : sorted_pairs(distances, count)) {
+  for (const MemberPair& pair : sorted_pairs(distances, count)) {
     const std::size_t goes = importance[pair.a] < importance[pair.b] ? pair.a : pair.b;
     const std::size_t stays = goes == pair.a ? pair.b : pair.a;
     if (!alive[goes] || (rule == PairRule::both_alive && !alive[stays])) continue;

@@ -12,6 +12,14 @@ namespace secateur {
 // The place of each member in the order, divided by the last place; 1 for a single member.
 [[nodiscard]] std::vector<double> order_as_scores(const std::vector<std::size_t>& order);
 
+struct MemberPair {
+  std::size_t a, b;  // a < b
+  double distance;
+};
+// All pairs of `count` members by distance [count, count], nearest first; of equal distances the one of lower
+// indices first.
+[[nodiscard]] std::vector<MemberPair> sorted_pairs(const std::vector<double>& distances, std::size_t count);
+
 // both_alive: a pair takes one of its members away while both live. any: whether the other one lives or not.
 enum class PairRule : std::uint8_t { both_alive, any };
 

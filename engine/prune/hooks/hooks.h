@@ -9,5 +9,6 @@ namespace secateur {
 
 [[nodiscard]] std::unique_ptr<TrainHook> make_slimming_hook(const PruneOptions& options);
 [[nodiscard]] std::unique_ptr<TrainHook> make_group_lasso_hook(const PruneOptions& options);
+[[nodiscard]] std::unique_ptr<TrainHook> make_hbfp_hook(const PruneOptions& options);
 
 }  // namespace secateur

@@ -19,6 +19,7 @@ struct Registry {
       {{"none", "plain training"}, [](const PruneOptions&) { return std::unique_ptr<TrainHook>(); }},
       {{"slimming", "L1 on the scales of batch norms"}, make_slimming_hook},
       {{"group_lasso", "decay of whole channels, the weaker the stronger"}, make_group_lasso_hook},
+      {{"hbfp", "draws the norms of the filters together that ran most alike"}, make_hbfp_hook},
   };
 };
 

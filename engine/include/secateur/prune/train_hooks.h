@@ -20,6 +20,12 @@ namespace secateur {
 //                with channel k of a prunable space, I_k the Euclidean norm of these weights: the producers'
 //                filters, the scales behind them, the consumers' columns (Fang et al. 2023, DepGraph's sparse
 //                learning). In place of the weight decay; I is measured at the start of each epoch.
+//   hbfp         g += sparsity * sum over pairs (i, j) of sign(n_i - n_j) * sign(w) for the weights w of
+//   filter
+//                i, n the sums of |w|: the gradient of sparsity * sum |n_i - n_j| over the round(rate *
+//                width) pairs of each prunable space whose norms ran most alike (the criterion hbfp) since
+//                the round began, chosen at the start of each epoch; the norms are taken in every step. From
+//                the description of Basha et al. 2024: in their code the term is a constant.
 using TrainHookFactory = std::function<std::unique_ptr<TrainHook>(const PruneOptions&)>;
 
 // Throws Error that lists the hooks.

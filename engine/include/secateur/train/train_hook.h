@@ -31,8 +31,12 @@ class TrainHook {
   virtual void resume_epoch(Model& model, const HookPlace& place, Stream& stream) {
     begin_epoch(model, place, stream);
   }
-  // Changes the terms of this epoch's weight updates, after begin_epoch(). What they point to must live until
-  // the next call.
+  // Whether the terms change from step to step: begin_step() and edit() are then called before each, and no
+  // step is recorded.
+  [[nodiscard]] virtual bool edits_every_step() const { return false; }
+  virtual void begin_step(Model& /*model*/, Stream& /*stream*/) {}
+  // Changes the terms of this epoch's weight updates, after begin_epoch(), or of this step's. What they point
+  // to must live until the next call.
   virtual void edit(UpdateTerms& /*terms*/, const Model& /*model*/) {}
   virtual void after_step(Model& /*model*/, Stream& /*stream*/) {}
   virtual void end_epoch(Model& /*model*/, const HookPlace& /*place*/, Stream& /*stream*/) {}

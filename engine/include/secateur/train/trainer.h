@@ -163,6 +163,7 @@ class Trainer {
   };
 
   void compile();
+  void take_terms(TrainHook& hook);
   // Of this process's part of a batch.
   [[nodiscard]] std::unique_ptr<Program> program_of(const BatchPart& part, std::int64_t image_size);
   EpochReport run_steps(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer,
