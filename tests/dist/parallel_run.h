@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,12 +19,15 @@
 
 namespace secateur::test {
 
-// What an epoch leaves behind: the gradients of its last step, then every weight and running statistic.
+// What an epoch leaves behind: the gradients of its last step, every weight and running statistic, and the
+// averages of these where they are kept.
 struct Outcome {
   std::vector<std::vector<double>> gradients;
   std::vector<std::vector<double>> values;
+  std::vector<std::vector<double>> averages;
   EpochReport report;
-  std::string by;  // what the ranks talked by
+  StateTree trainer;  // what it saves
+  std::string by;     // what the ranks talked by
 };
 
 struct ParallelSetting {
@@ -32,6 +37,10 @@ struct ParallelSetting {
   bool sync_batch_norm = true;
   bool residual = false;  // the network: else one with dropout
   bool by_hosts = false;  // an accelerator's sums go by way of the host, also where there is another way
+  std::optional<Precision> precision = {};  // the device's usual one
+  double average_decay = 0;
+  // Laid around what the ranks talk by, for what a test does to it.
+  std::function<std::unique_ptr<Communicator>(Communicator&)> wrap = {};
 };
 
 inline Graph network_of(const ParallelSetting& setting) {
@@ -40,10 +49,13 @@ inline Graph network_of(const ParallelSetting& setting) {
 
 // An epoch of shuffled, cropped and mirrored images.
 inline Outcome train(const ParallelSetting& setting, Communicator* hosts) {
-  selftest::WholeModel whole(network_of(setting), setting.device);
+  const Precision usual = setting.device == DeviceKind::reference ? Precision::fp64 : Precision::fp32;
+  selftest::WholeModel whole(network_of(setting), setting.device, setting.precision.value_or(usual), 7);
   const auto between =
       hosts != nullptr && !setting.by_hosts ? open_communicator(*whole.device, *hosts) : nullptr;
   Communicator* communicator = between != nullptr ? between.get() : hosts;
+  const auto wrapped = communicator != nullptr && setting.wrap ? setting.wrap(*communicator) : nullptr;
+  if (wrapped != nullptr) communicator = wrapped.get();
   // What rank 0 starts from counts.
   if (communicator != nullptr && communicator->rank() > 0) whole.model.initialize(99, *whole.stream);
   data::LoaderOptions loader = data::training_options(3);
@@ -56,6 +68,7 @@ inline Outcome train(const ParallelSetting& setting, Communicator* hosts) {
   options.label_smoothing = 0.1;
   options.communicator = communicator;
   options.sync_batch_norm = setting.sync_batch_norm;
+  options.average_decay = setting.average_decay;
   Trainer trainer(whole.model, whole.arena, *whole.stream, source, options);
   TrainObserver silent;
   Outcome outcome;
@@ -66,7 +79,10 @@ inline Outcome train(const ParallelSetting& setting, Communicator* hosts) {
     outcome.values.push_back(whole.model.read(index, *whole.stream));
     const Tensor gradient = whole.model.gradient(index);
     if (!gradient.empty()) outcome.gradients.push_back(read_values(gradient, *whole.stream));
+    if (!whole.model.averaged()) continue;
+    outcome.averages.push_back(read_values(whole.model.average(index), *whole.stream));
   }
+  trainer.save(StateWriter(outcome.trainer));
   return outcome;
 }
 

@@ -84,6 +84,25 @@ TEST(DataParallel, WithoutSynchronisationBatchNormSeesItsPart) {
   });
 }
 
+// Averages of the weights, which follow from equal weights on every rank, and of the running statistics.
+TEST(DataParallel, AveragesAreThoseOfOneProcess) {
+  if (!can_run_job(2)) GTEST_SKIP() << "this job has another number of processes";
+  for (const DeviceKind device : {DeviceKind::reference, DeviceKind::cpu}) {
+    const Setting setting{.device = device, .images = 15, .batch = 4, .residual = true, .average_decay = 0.6};
+    const Outcome expected = train(setting, nullptr);
+    ASSERT_GT(largest_difference(expected.averages, expected.values), 1e-3);
+    run_job(2, [&](Communicator& communicator) {
+      const Outcome got = train(setting, &communicator);
+      ASSERT_EQ(got.averages.size(), got.values.size());
+      EXPECT_LT(largest_difference(got.averages, expected.averages),
+                device == DeviceKind::reference ? 1e-12 : 2e-5);
+      Fingerprint fingerprint;
+      for (const auto& values : got.averages) fingerprint.add(std::as_bytes(std::span(values)));
+      EXPECT_NO_THROW(communicator.require_equal(fingerprint.value(), "the averages"));
+    });
+  }
+}
+
 TEST(DataParallel, RefusesABatchSmallerThanTheJob) {
   if (!can_run_job(2)) GTEST_SKIP() << "this job has another number of processes";
   run_job(2, [](Communicator& communicator) {
