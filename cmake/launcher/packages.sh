@@ -16,6 +16,7 @@ NEEDED=(
   "nlohmann-json3-dev|nlohmann/json.hpp|JSON: run logs and --json"
   "libjpeg-dev|jpeglib.h|libjpeg-turbo: JPEG images"
   "libpng-dev|png.h|libpng: PNG images"
+  "zlib1g-dev|zlib.h|zlib: compressed variables of MATLAB files"
   "libxxhash-dev|xxhash.h|xxHash: checksums"
   "libgtest-dev|gtest/gtest.h|GoogleTest: the tests"
   "libbenchmark-dev|benchmark/benchmark.h|Google Benchmark: measurements of the operations"

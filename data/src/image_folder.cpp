@@ -5,18 +5,24 @@
 #include <cctype>
 #include <charconv>
 #include <map>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "secateur/core/error.h"
 #include "secateur/core/names.h"
+#include "secateur/data/devkit.h"
 #include "secateur/io/files.h"
 
 namespace secateur::data {
 namespace {
 
 namespace fs = std::filesystem;
+
+// What the publisher calls the development kit's folder and, in it, the classes of the validation images.
+constexpr const char* kDevkit = "ILSVRC2012_devkit_t12";
+constexpr const char* kGroundTruth = "ILSVRC2012_validation_ground_truth.txt";
 
 // Files below a folder. A million paths stand in one string: as strings of their own they would take thrice
 // the memory.
@@ -142,32 +148,54 @@ std::optional<std::int64_t> whole_number(const std::string& text) {
 
 fs::path find_label_file(const fs::path& root, const fs::path& given) {
   if (!given.empty()) return given;
-  const std::array<fs::path, 4> candidates{root / "val.txt", root / "LOC_val_solution.csv",
-                                           root / "ILSVRC2012_validation_ground_truth.txt",
+  const std::array<fs::path, 5> candidates{root / "val.txt", root / "LOC_val_solution.csv",
+                                           root / kGroundTruth, root / kDevkit / "data" / kGroundTruth,
                                            root / "val" / "val_annotations.txt"};
   for (const fs::path& candidate : candidates) {
     if (fs::exists(candidate)) return candidate;
   }
   fail(
-      "the images in '{}' stand in no folders of classes, and none of val.txt, LOC_val_solution.csv, "
-      "ILSVRC2012_validation_ground_truth.txt is beside it: name a file with their classes by --val-labels",
-      (root / "val").string());
+      "the images in '{}' stand in no folders of classes, and none of val.txt, LOC_val_solution.csv, {}, "
+      "{}/data/{} is beside it: name a file with their classes by --val-labels",
+      (root / "val").string(), kGroundTruth, kDevkit, kGroundTruth);
+}
+
+// Label of every class number, from 1: the class map's lines, or else the classes of the development kit that
+// the numbers lie in, of which training need not have all (-1).
+std::vector<std::int32_t> numbered_classes(const fs::path& label_file, const Classes& classes, bool mapped) {
+  std::vector<std::int32_t> labels;
+  if (mapped) {
+    labels.resize(classes.folders.size());
+    std::iota(labels.begin(), labels.end(), 0);
+    return labels;
+  }
+  const fs::path meta = label_file.parent_path() / "meta.mat";
+  require(fs::exists(meta),
+          "{}: the classes are numbers, which need the development kit's meta.mat beside them, or "
+          "--class-map: a line a class, in their order",
+          label_file.string());
+  for (const DevkitClass& entry : read_devkit_classes(meta)) {
+    const auto found = classes.labels.find(entry.folder);
+    labels.push_back(found != classes.labels.end() ? found->second : -1);
+  }
+  return labels;
 }
 
 // Labels by number: line i is of file i.
 Part numbered_labels(Part part, const std::vector<std::string>& files, const std::vector<std::string>& lines,
-                     const fs::path& file, const Classes& classes, bool mapped) {
-  require(mapped, "{}: the classes are numbers, which need --class-map: a line a class, in their order",
-          file.string());
+                     const fs::path& file, const std::vector<std::int32_t>& label_of) {
   require(lines.size() == files.size(), "{}: {} lines for {} images", file.string(), lines.size(),
           files.size());
-  const auto count = static_cast<std::int64_t>(classes.folders.size());
+  const auto count = static_cast<std::int64_t>(label_of.size());
   for (std::size_t i = 0; i < files.size(); ++i) {
     const std::optional<std::int64_t> number = whole_number(split_word(lines[i]).first);
     require(number && *number >= 1 && *number <= count,
             "{}:{}: expected a class's number from 1 to {}, got '{}'", file.string(), i + 1, count, lines[i]);
+    const std::int32_t label = label_of[static_cast<std::size_t>(*number - 1)];
+    require(label >= 0, "{}:{}: there is no folder of training images for class number {}", file.string(),
+            i + 1, *number);
     part.images->add(files[i]);
-    part.labels.push_back(static_cast<std::int32_t>(*number - 1));
+    part.labels.push_back(label);
   }
   return part;
 }
@@ -180,7 +208,8 @@ Part read_flat_folder(const fs::path& folder, const fs::path& label_file, const 
   const std::vector<std::string> lines = read_lines(label_file);
   require(!lines.empty(), "'{}' is empty", label_file.string());
   if (whole_number(lines.front())) {
-    return numbered_labels(std::move(part), files, lines, label_file, classes, mapped);
+    return numbered_labels(std::move(part), files, lines, label_file,
+                           numbered_classes(label_file, classes, mapped));
   }
   std::map<std::string, std::int32_t> by_stem;
   for (std::size_t i = 0; i < lines.size(); ++i) {

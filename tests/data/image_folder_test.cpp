@@ -112,7 +112,8 @@ TEST_F(ImageFolder, ReadsAFlatValidationFolder) {
   // By number, which needs the classes in the numbers' order.
   write_text(root() / "numbers", "1\n1\n1\n2\n2\n2\n");
   ImageFolderOptions options{.image_size = 16, .validation_labels = root() / "numbers"};
-  EXPECT_NE(error(options).find("need --class-map"), std::string::npos);
+  EXPECT_NE(error(options).find("need the development kit's meta.mat beside them, or --class-map"),
+            std::string::npos);
   write_text(root() / "map", "dog Good boy\ncat\nunicorn\n");
   options.class_map = root() / "map";
   const DataSets sets = open(options);
@@ -123,6 +124,40 @@ TEST_F(ImageFolder, ReadsAFlatValidationFolder) {
   write_text(root() / "numbers", "1\n1\n1\n2\n4\n2\n");
   EXPECT_NE(error(options).find("numbers:5: expected a class's number from 1 to 3, got '4'"),
             std::string::npos);
+}
+
+// ImageNet as its publisher gives it: the numbers of the validation images are those of the kit's meta.mat.
+TEST_F(ImageFolder, ReadsThePublishersDevelopmentKit) {
+  const std::map<std::string, std::string> ids{{"cat", "n02100735"}, {"dog", "n02119789"}};
+  for (const auto& [name, id] : ids) {
+    fs::rename(root() / "train" / name, root() / "train" / id);
+    for (int i = 0; i < 3; ++i) {
+      fs::rename(root() / "val" / name / (std::to_string(i) + ".jpg"),
+                 root() / "val" / (name + std::to_string(i) + ".JPEG"));
+    }
+    fs::remove(root() / "val" / name);
+  }
+  const fs::path kit = root() / "ILSVRC2012_devkit_t12" / "data";
+  fs::create_directories(kit);
+  fs::copy_file(fs::path(test::kSourceDir) / "tests/data/devkit/matlab.mat", kit / "meta.mat");
+  // Number 1 is n02119789, number 2 n02100735, whose label is the first of the folders.
+  write_text(kit / "ILSVRC2012_validation_ground_truth.txt", "2\n2\n1\n1\n1\n1\n");
+  const DataSets sets = open();
+  EXPECT_EQ(sets.test.class_names(), (std::vector<std::string>{"n02100735", "n02119789"}));
+  std::vector<std::int32_t> labels;
+  for (std::int64_t i = 0; i < 6; ++i) labels.push_back(sets.test.label(i));
+  EXPECT_EQ(labels, (std::vector<std::int32_t>{0, 0, 1, 1, 1, 1}));
+
+  // A class map stands above it.
+  write_text(root() / "map", "n02100735\nn02119789\n");
+  EXPECT_EQ(open({.image_size = 16, .class_map = root() / "map"}).test.class_counts(),
+            (std::vector<std::int64_t>{4, 2}));
+  write_text(kit / "ILSVRC2012_validation_ground_truth.txt", "2\n3\n1\n1\n1\n1\n");
+  EXPECT_NE(error().find("truth.txt:2: there is no folder of training images for class number 3"),
+            std::string::npos)
+      << error();
+  write_text(kit / "ILSVRC2012_validation_ground_truth.txt", "2\n4\n1\n1\n1\n1\n");
+  EXPECT_NE(error().find("expected a class's number from 1 to 3, got '4'"), std::string::npos) << error();
 }
 
 TEST_F(ImageFolder, NamesWhatIsWrong) {

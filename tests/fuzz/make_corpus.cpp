@@ -299,6 +299,7 @@ int main(int argc, char** argv) {
     make_cifar({root, "cifar"});
     make_class_maps({root, "class_map"});
     make_images({root, "image"});
+    make_meta_mats({root, "meta_mat"});
     make_packed({root, "packed"});
     make_recipes({root, "recipe"});
     make_run_logs({root, "run_log"});

@@ -28,6 +28,7 @@ void make_cifar(const Corpus& corpus);
 void make_images(const Corpus& corpus);
 void make_class_maps(const Corpus& corpus);
 void make_packed(const Corpus& corpus);
+void make_meta_mats(const Corpus& corpus);
 // And of those that read what a machine measured and chose.
 void make_layer_times(const Corpus& corpus);
 void make_conv_choices(const Corpus& corpus);

@@ -21,10 +21,11 @@ struct ImageFolderOptions {
   // allowed.
   std::filesystem::path class_map = {};
   // Classes of a flat validation folder; empty: the first of ROOT/val.txt, ROOT/LOC_val_solution.csv,
-  // ROOT/ILSVRC2012_validation_ground_truth.txt, ROOT/val/val_annotations.txt that is there. A line is a
-  // file's name (with or without ending) and, after a blank or a comma, its class's folder; or else a whole
-  // number: then line i is the i-th file's, in the order of names, and the number counts the lines of the
-  // class map from 1.
+  // ROOT/ILSVRC2012_validation_ground_truth.txt, the same in ROOT/ILSVRC2012_devkit_t12/data,
+  // ROOT/val/val_annotations.txt that is there. A line is a file's name (with or without ending) and, after a
+  // blank or a comma, its class's folder; or else a whole number: then line i is the i-th file's, in the
+  // order of names, and the number counts the lines of the class map from 1, or without one the classes of
+  // the file meta.mat beside these numbers (devkit.h).
   std::filesystem::path validation_labels = {};
 };
 
