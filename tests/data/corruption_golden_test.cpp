@@ -1,4 +1,5 @@
-// The corruptions without random draws against the authors' own functions (make_corruption_golden.py).
+// Corruptions against the authors' own functions (make_corruption_golden.py), which were handed our random
+// numbers where they draw any.
 #include <cmath>
 #include <fstream>
 #include <map>
@@ -31,7 +32,8 @@ Bytes script_image() {
 
 // How far a value may lie from the script's, which is not rounded, and the mean of all. What is more than
 // half a level is said in corruption.h: the script cuts the rim of its largest disks; libjpeg's transforms
-// are in integers, so that a coefficient at the edge of two steps may fall to the other side.
+// are in integers, so that a coefficient at the edge of two steps may fall to the other side; behind its
+// first blur, glass_blur cuts fractions off; OpenCV's affine map has positions in 32nds of a pixel.
 struct Tolerance {
   double value = 0.55;
   double mean = 0.35;
@@ -44,6 +46,10 @@ Tolerance tolerance(Corruption corruption, int severity) {
       return {1, 0.5};
     case Corruption::jpeg_compression:
       return {32, 1.5};
+    case Corruption::glass_blur:
+      return {1.6, 1};
+    case Corruption::elastic_transform:
+      return {1.6, 0.6};
     default:
       return {};
   }
@@ -73,7 +79,7 @@ TEST(CorruptionGolden, EqualsTheAuthorsFunctions) {
     EXPECT_LE(difference / 64, allowed.mean) << name << ' ' << severity;
     ++seen[corruption];
   }
-  EXPECT_EQ(seen.size(), 6U);
+  EXPECT_EQ(seen.size(), 12U);
   for (const auto& [corruption, severities] : seen) EXPECT_EQ(severities, 5) << name_of(corruption);
 }
 
