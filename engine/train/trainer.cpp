@@ -88,7 +88,14 @@ std::unique_ptr<Program> Trainer::program_of(const BatchPart& part, std::int64_t
                      .image_size = image_size == full_size() ? 0 : image_size,
                      .label_smoothing = options_.label_smoothing,
                      .distillation = options_.distillation,
+                     .fuse_convolutions = options_.fuse_convolutions,
                      .batch_shared_by = joined ? options_.communicator : nullptr});
+}
+
+StepOptions Trainer::step_options() const {
+  return {.batch = program_->batch(),
+          .precision = options_.precision,
+          .fuse_convolutions = options_.fuse_convolutions};
 }
 
 void Trainer::compile() {
@@ -101,8 +108,7 @@ void Trainer::compile() {
   const std::int64_t tail = source_.size() % batch_;
   if (tail > 0 && !options_.drop_last) tail_program_ = program_of(parallel_.part_of(0, tail), image_size);
   // Refused here, and not by an allocation in the first step.
-  require_step_fits(model_, arena_, stream_, {.batch = program_->batch(), .precision = options_.precision},
-                    program_->planned_bytes());
+  require_step_fits(model_, arena_, stream_, step_options(), program_->planned_bytes());
   generation_ = model_.generation();
   image_size_ = image_size;
   // No kernel writes what lies between two parameters' gradients, and a look at all of them reads it.
@@ -115,8 +121,7 @@ std::int64_t Trainer::planned_bytes() {
   compile();
   if (image_size_ == full_size()) return program_->planned_bytes();
   const std::int64_t planned = program_of(parallel_.part_of(0, batch_), full_size())->planned_bytes();
-  require_step_fits(model_, arena_, stream_, {.batch = program_->batch(), .precision = options_.precision},
-                    planned);
+  require_step_fits(model_, arena_, stream_, step_options(), planned);
   return planned;
 }
 
