@@ -7,6 +7,9 @@
 #include "backend/cuda/cuda_device.h"
 #include "secateur/core/error.h"
 #include "secateur/prune/surgeon.h"
+#include "secateur/train/evaluator.h"
+#include "secateur/train/finite.h"
+#include "secateur/train/trainer.h"
 #include "selftest/check.h"
 #include "selftest/network_run.h"
 #include "selftest/small_networks.h"
@@ -22,6 +25,7 @@ using selftest::WholeModel;
 
 constexpr std::int64_t kBatch = 4;
 constexpr double kLossScale = 64;
+constexpr double kSeparation = 0.6;  // of the classes' images, in deviations of the noise
 
 class Builder {
  public:
@@ -137,7 +141,10 @@ void expect_near(const StepResult& got, const StepResult& expected, double bound
 }
 
 TEST(FusedConvolutions, StepAsTheReferenceDoes) {
-  const double bound = selftest::network_bound(Precision::fp16);
+  // A tenth of what fp16 is allowed elsewhere, as the step without fusion has. Gradients of a few early
+  // layers hang on single ReLUs; with and without fusion those are nearly the same.
+  constexpr double kForward = 2e-3;
+  constexpr double kApart = 0.06;
   const double gradient_bound = selftest::gradient_bound(Precision::fp16);
   for (const Network& network : networks()) {
     SCOPED_TRACE(network.name);
@@ -154,10 +161,10 @@ TEST(FusedConvolutions, StepAsTheReferenceDoes) {
     const StepResult expected = run_training_step(reference, {}, kBatch);
     const StepResult got = run_training_step(fused, {}, kBatch, kLossScale);
     const StepResult plain = run_training_step(unfused, {.fuse_convolutions = false}, kBatch, kLossScale);
-    expect_near(got, expected, bound, gradient_bound);
-    expect_near(got, plain, bound, gradient_bound);
+    expect_near(got, expected, kForward, gradient_bound);
+    expect_near(got, plain, kForward, kApart);
     // Running statistics that the fused step has updated are what an evaluation goes by.
-    EXPECT_LT(selftest::relative_error(predictions(fused), predictions(reference)), bound);
+    EXPECT_LT(selftest::relative_error(predictions(fused), predictions(reference)), 10 * kForward);
   }
 }
 
@@ -267,6 +274,93 @@ TEST(FusedConvolutions, GoOnAfterARemoval) {
   remove(reference, "conv3", 11);
   expect_near(run_training_step(fused, {}, kBatch, kLossScale), run_training_step(reference, {}, kBatch),
               selftest::network_bound(Precision::fp16), selftest::gradient_bound(Precision::fp16));
+}
+
+// A channel far from zero that hardly varies: its offset is past fp16, which the batch norm by itself can do.
+// The step is looked at without fusion, and that is what is told.
+TEST(FusedConvolutions, AnOverflowOfTheirOwnIsNamed) {
+  const auto train = [](bool fuse) {
+    WholeModel whole(bottleneck(8), DeviceKind::cuda, Precision::fp16, 7);
+    const auto set = [&](const std::string& name, double value) {
+      const std::int64_t p = whole.model.find_parameter(name);
+      std::vector<double> values = whole.model.read(p, *whole.stream);
+      std::ranges::fill(values, value);
+      whole.model.write(p, values, *whole.stream);
+    };
+    set("stem.bn.scale", 0);
+    set("stem.bn.shift", 60);
+    set("conv1.weight", 1);  // 16 channels of 60 sum up to 960, of which 1 / sqrt(epsilon) makes 96000
+    selftest::NoiseSource source(whole.model.graph().shape(0), 4, 2 * kBatch, 1);
+    Trainer trainer(whole.model, whole.arena, *whole.stream, source,
+                    {.batch = kBatch, .precision = Precision::fp16, .sgd = {}, .fuse_convolutions = fuse});
+    TrainObserver observer;
+    const LrPhase phase{.factor = find_lr_schedule("constant"), .base_rate = 1e-3, .epochs = 1};
+    static_cast<void>(trainer.run_epoch(phase, 0, observer));
+  };
+  EXPECT_NO_THROW(train(false));
+  try {
+    train(true);
+    ADD_FAILURE() << "no error";
+  } catch (const NonFiniteError& error) {
+    EXPECT_NE(std::string(error.what()).find("--fuse off"), std::string::npos) << error.what();
+  }
+}
+
+// A layer whose weights overflow is named as it is without fusion.
+TEST(FusedConvolutions, ALossThatIsNotFiniteNamesTheLayer) {
+  for (const bool fuse : {true, false}) {
+    WholeModel whole(vgg(8), DeviceKind::cuda, Precision::fp16, 7);
+    const std::int64_t weight = whole.model.find_parameter("conv4.weight");
+    std::vector<double> values = whole.model.read(weight, *whole.stream);
+    values[7] = 1e6;  // past the largest fp16
+    whole.model.write(weight, values, *whole.stream);
+    selftest::NoiseSource source(whole.model.graph().shape(0), 4, 2 * kBatch, 1);
+    Trainer trainer(whole.model, whole.arena, *whole.stream, source,
+                    {.batch = kBatch, .precision = Precision::fp16, .sgd = {}, .fuse_convolutions = fuse});
+    TrainObserver observer;
+    const LrPhase phase{.factor = find_lr_schedule("constant"), .base_rate = 1e-3, .epochs = 1};
+    try {
+      static_cast<void>(trainer.run_epoch(phase, 0, observer));
+      ADD_FAILURE() << "no error";
+    } catch (const NonFiniteError& error) {
+      EXPECT_EQ(error.layer(), "conv4") << error.what();
+    }
+  }
+}
+
+// After some epochs every precision has learnt the same, to within what chance makes of 128 answers.
+TEST(FusedConvolutions, LearnWhatEveryPrecisionLearns) {
+  struct Run {
+    Precision precision;
+    bool fuse;
+    std::int64_t norm_act;
+  };
+  std::vector<double> accuracies;
+  for (const Run& run : {Run{Precision::fp32, true, 0}, Run{Precision::bf16, true, 0},
+                         Run{Precision::fp16, false, 0}, Run{Precision::fp16, true, 1}}) {
+    WholeModel whole(Builder(4).conv("conv1", 8, 3).conv("conv2", 8, 3).classifier(), DeviceKind::cuda,
+                     run.precision, 7);
+    selftest::NoiseSource source(whole.model.graph().shape(0), 4, 64, 1, kSeparation);
+    Trainer trainer(
+        whole.model, whole.arena, *whole.stream, source,
+        {.batch = 16, .precision = run.precision, .sgd = {.momentum = 0.9}, .fuse_convolutions = run.fuse});
+    EXPECT_EQ(counts(trainer.program().conv_fusions())[ConvFusion::norm_act], run.norm_act);
+    TrainObserver observer;
+    constexpr std::int64_t kEpochs = 5;
+    const LrPhase phase{.factor = find_lr_schedule("cosine"), .base_rate = 0.1, .epochs = kEpochs};
+    for (std::int64_t epoch = 0; epoch < kEpochs; ++epoch) {
+      static_cast<void>(trainer.run_epoch(phase, epoch, observer));
+    }
+    // The first epoch's 64 samples, and as many that were never seen.
+    selftest::NoiseSource questions(whole.model.graph().shape(0), 4, 128, 1, kSeparation);
+    Evaluator evaluator(whole.model, whole.arena, *whole.stream, 32, run.precision);
+    accuracies.push_back(evaluator.run(questions).top1);
+  }
+  const double expected = accuracies.front();
+  EXPECT_GT(expected, 0.6);
+  EXPECT_LT(expected, 0.98) << "too easy to tell networks apart";
+  const double deviation = std::sqrt(expected * (1 - expected) / 128);
+  for (const double accuracy : accuracies) EXPECT_NEAR(accuracy, expected, 2 * deviation);
 }
 
 }  // namespace
