@@ -34,9 +34,9 @@ class PartClock {
   Clock::time_point last_;
 };
 
-// A teacher runs programs of its own, and processes wait for each other: their steps are not recorded.
+// Processes wait for each other: their steps are not recorded.
 bool may_be_recorded(const TrainerOptions& options) {
-  return options.record && options.distillation.weight == 0 && options.communicator == nullptr;
+  return options.record && options.communicator == nullptr;
 }
 
 }  // namespace
@@ -201,6 +201,8 @@ EpochReport Trainer::run_epoch(const LrPhase& phase, std::int64_t phase_epoch, T
 EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer,
                                TrainHook* hook) {
   require(options_.distillation.weight == 0 || teacher_ != nullptr, "a distillation needs a teacher");
+  require(options_.distillation.weight == 0 || &teacher_->stream() == &stream_,
+          "a teacher answers on its pupil's stream, not on another");
   compile();
   const auto start = std::chrono::steady_clock::now();
   const EpochPlace before = std::exchange(place_, {});  // what an interrupted epoch goes on from

@@ -165,6 +165,33 @@ TEST(RecordedSteps, AverageTheWeights) {
   EXPECT_EQ(StateReader(saved).get<std::int64_t>("average/updates"), 3);
 }
 
+// A teacher's answer is a part of the step, also after its pupil has lost channels.
+TEST(RecordedSteps, ATeacherAnswersWithinThem) {
+  Training recorded(selftest::small_vgg(4, 0.3), Precision::fp16, true);
+  Training looked_at(selftest::small_vgg(4, 0.3), Precision::fp16, false);
+  std::vector<std::unique_ptr<Teacher>> teachers;
+  const auto teach = [&](std::int64_t width) {
+    for (Training* training : {&recorded, &looked_at}) {
+      training->options.distillation = {.weight = 0.6, .temperature = 3};
+      Model wiser(selftest::small_vgg(width), *training->whole.device);
+      wiser.initialize(11, *training->whole.stream);
+      teachers.push_back(
+          std::make_unique<Teacher>(std::move(wiser), *training->whole.stream, Precision::fp16));
+      training->trainer().teach(*teachers.back());
+    }
+  };
+  teach(6);
+  const Cost cost = cost_of([&] {
+    expect_equal_epochs(recorded, looked_at, 2);
+    cut_one_channel_each(recorded);
+    cut_one_channel_each(looked_at);
+    expect_equal_epochs(recorded, looked_at, 2);
+  });
+  EXPECT_EQ(cost.instantiations, 2 * 2);
+  teach(5);  // who is not asked by way of the first one's recording
+  expect_equal_epochs(recorded, looked_at, 2);
+}
+
 TEST(RecordedSteps, GoOnAfterARemoval) {
   Training recorded(selftest::small_vgg(4, 0.3), Precision::fp16, true);
   Training looked_at(selftest::small_vgg(4, 0.3), Precision::fp16, false);

