@@ -17,6 +17,7 @@
 #include "secateur/data/loader.h"
 #include "secateur/data/prefetch.h"
 #include "secateur/data/resident_loader.h"
+#include "secateur/fusion_text.h"
 #include "secateur/graph/cost.h"
 #include "secateur/noise.h"
 #include "secateur/text.h"
@@ -71,7 +72,10 @@ class Runs {
       : session_(session),
         source_(std::move(source)),
         trainer_(model, session.arena(), session.stream(), *source_,
-                 {.batch = bench.batch, .precision = session.precision(), .sgd = {0.9, 5e-4, false, true}}),
+                 {.batch = bench.batch,
+                  .precision = session.precision(),
+                  .sgd = {0.9, 5e-4, false, true},
+                  .fuse_convolutions = fuses_convolutions(bench.fuse)}),
         on_gpu_(session.device().kind() == DeviceKind::cuda) {
     if (!on_gpu_) trainer_.time_steps();
   }
@@ -225,6 +229,7 @@ int run_bench_train(const RunOptions& chosen, const TrainBenchOptions& bench) {
                    {"batch", bench.batch},
                    {"precision", name_of(session.precision())},
                    {"input", bench.input},
+                   {"fuse", bench.fuse},
                    {"data", data ? options.data.name : std::string("noise")},
                    {"image_size", model.graph().shape(0).height},
                    {"images_per_block", block_images},
@@ -245,6 +250,7 @@ int run_bench_train(const RunOptions& chosen, const TrainBenchOptions& bench) {
                   {{"forward", program.forward_steps()},
                    {"backward", program.backward_steps()},
                    {"recorded", recorded_kernels}}},
+                 {"conv_fusions", conv_fusion_json(program.conv_fusions())},
                  {"memory",
                   {{"planned_bytes", program.planned_bytes()},
                    {"lower_bound_bytes", program.lower_bound_bytes()},
@@ -279,6 +285,9 @@ int run_bench_train(const RunOptions& chosen, const TrainBenchOptions& bench) {
     fmt::print(
         "recorded: {} kernels in one graph, from input to update; the parts above were timed without it\n",
         recorded_kernels);
+  }
+  if (const std::string text = conv_fusion_text(program.conv_fusions()); !text.empty()) {
+    fmt::print("{}\n", text);
   }
   fmt::print("memory: {} planned for a step (no plan needs less than {}), {} of parameters; {} resident\n",
              bytes_text(program.planned_bytes()), bytes_text(program.lower_bound_bytes()),

@@ -73,6 +73,9 @@ void BenchWords::add_train(CLI::App& bench) {
       "--input", o.input,
       "augmented: shuffled, cropped, mirrored, normalised; fixed: one batch; data: the images of "
       "--data [augmented]");
+  command.add_option(
+      "--fuse", o.fuse,
+      "Batch norm in the convolutions around it, where a GPU has engines for it: auto, off [auto]");
   command.add_option("--against", o.against, "pytorch: the same network, batch, precision and input path");
   command.add_option("--python", o.python, "The interpreter that has PyTorch [python3]");
   command.add_option("--json", o.json, "Write every block")->type_name("FILE");

@@ -85,6 +85,7 @@ struct TrainBenchOptions {
   std::int64_t steps = 10;  // of a block
   std::int64_t blocks = 5;
   std::string input = "augmented";  // or fixed: one batch, copied; or data: options.data's training images
+  std::string fuse = "auto";        // or off: batch norm in the convolutions around it
   std::string against;              // "pytorch", or empty
   std::string python = "python3";
   std::filesystem::path json;

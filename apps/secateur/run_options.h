@@ -163,6 +163,7 @@ struct TrainOptions {
   bool drop_last = false;
   bool sync_batch_norm = false;
   std::int64_t checkpoint_every = 1;  // epochs
+  std::string fuse = "auto";          // auto | off: batch norm in the convolutions around it
   bool record = true;                 // a step once, where the device can; then it is replayed
   std::int64_t read_every = 50;       // recorded steps between two looks at the loss
   std::string on_nan = "stop";        // stop | rollback: to the last checkpoint, with half the learning rate
@@ -266,6 +267,9 @@ void describe(TrainOptions& o, Visitor& v) {
   v("train.sync-batch-norm", o.sync_batch_norm,
     "Of several processes: batch norm sees the whole batch, not each process its part");
   v("train.checkpoint-every", o.checkpoint_every, "Epochs between checkpoints", at_least(1));
+  v("train.fuse", o.fuse,
+    "Batch norm in the convolutions around it, where a GPU has engines for it (fp16): auto, or off",
+    one_of({"auto", "off"}));
   v("train.record", o.record,
     "On a GPU, record a step as one CUDA graph and replay it; no: look at each step, to find errors");
   v("train.read-every", o.read_every, "Recorded steps between two looks at loss and counts", at_least(1));

@@ -5,6 +5,7 @@
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
 #include "secateur/data/loader.h"
+#include "secateur/fusion_text.h"
 #include "secateur/graph/cost.h"
 #include "secateur/image_contract.h"
 #include "secateur/io/checkpoint.h"
@@ -31,6 +32,7 @@ TrainerOptions trainer_options(const RunOptions& options, const Session& session
   result.distillation = {t.distill, t.distill_temperature};
   result.drop_last = t.drop_last;
   result.seed = options.run.seed;
+  result.fuse_convolutions = fuses_convolutions(t.fuse);
   result.record = t.record;
   result.read_every = t.read_every;
   result.communicator = session.communicator();
@@ -45,7 +47,9 @@ std::string memory_text(const Model& model, Trainer& trainer) {
   if (const auto free = model.device().free_bytes()) {
     text += fmt::format(", {} at the peak, {} free", bytes_text(trainer.peak_bytes()), bytes_text(*free));
   }
-  return text + "; " + model.device().description();
+  text += "; " + model.device().description();
+  const std::string fusions = conv_fusion_text(trainer.program().conv_fusions());
+  return fusions.empty() ? text : text + "\n" + fusions;
 }
 
 namespace {

@@ -62,6 +62,7 @@ Comparison check_forms(const Network& network, DeviceKind device, Precision prec
   const StepResult plain = run({});
   const double bound = network_bound(precision);
   compare(comparison, run({.fuse = false}), plain, bound, gradient_bound(precision));
+  compare(comparison, run({.fuse_convolutions = false}), plain, bound, gradient_bound(precision));
   compare(comparison, run({.channel_padding = 16}), plain, bound, gradient_bound(precision));
   const StepResult again = run({});
   comparison.require(again.logits == plain.logits && again.gradients == plain.gradients &&

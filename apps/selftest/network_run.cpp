@@ -5,7 +5,8 @@
 
 namespace secateur::selftest {
 
-StepResult run_training_step(WholeModel& whole, ProgramOptions options, std::int64_t batch) {
+StepResult run_training_step(WholeModel& whole, ProgramOptions options, std::int64_t batch,
+                             double loss_scale) {
   options.batch = batch;
   options.mode = ProgramMode::train;
   options.precision = whole.precision;
@@ -13,7 +14,7 @@ StepResult run_training_step(WholeModel& whole, ProgramOptions options, std::int
   const std::int64_t classes = whole.model.graph().shape(whole.model.graph().output()).channels;
   NoiseSource source(whole.model.graph().shape(0), classes, batch, 11);
   source.fill(0, batch, *whole.stream, program.images(), program.labels());
-  const StepState state{.seed = 3, .step = 5};
+  const StepState state{.seed = 3, .step = 5, .loss_scale = loss_scale};
   program.forward(state);
   StepResult result;
   result.logits = read_values(program.logits(), *whole.stream);
@@ -22,7 +23,9 @@ StepResult run_training_step(WholeModel& whole, ProgramOptions options, std::int
   for (std::size_t i = 0; i < whole.model.parameters().size(); ++i) {
     const auto index = static_cast<std::int64_t>(i);
     if (is_trained(whole.model.parameters()[i].spec.kind)) {
-      result.gradients.push_back(read_values(whole.model.gradient(index), *whole.stream));
+      std::vector<double> gradient = read_values(whole.model.gradient(index), *whole.stream);
+      for (double& value : gradient) value /= loss_scale;
+      result.gradients.push_back(std::move(gradient));
     } else {
       result.statistics.push_back(whole.model.read(index, *whole.stream));
     }

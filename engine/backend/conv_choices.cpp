@@ -12,7 +12,7 @@ using Json = nlohmann::json;
 
 constexpr int kMaxDepth = 5;
 constexpr std::string_view kFormat = "secateur convolution choices";
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kVersion = 2;  // 1 had no fusions
 constexpr std::size_t kMostEntries = 100'000;
 constexpr std::size_t kMostKnobs = 64;
 constexpr std::int64_t kLargest = std::int64_t{1} << 31;
@@ -50,9 +50,10 @@ ConvPass pass_from(const std::string& name) {
   fail("there is no pass '{}'", shown_text(name));
 }
 
-ConvProblem problem_from(const JsonMembers& m) {
+ConvProblem problem_from(const JsonMembers& m, std::int64_t version) {
   ConvProblem problem;
   problem.pass = pass_from(m.text("pass"));
+  if (version > 1) problem.fusion = conv_fusion_from_name(m.text("fusion"));
   problem.precision = precision_from_name(m.text("precision"));
   problem.deterministic = m.boolean("deterministic");
   problem.batch = m.integer("batch", 1, kLargest);
@@ -81,6 +82,7 @@ Json as_json(const ConvProblem& p, const ConvChoice& choice) {
   std::vector<std::int64_t> knobs;
   for (const auto& knob : choice.knobs) knobs.insert(knobs.end(), knob.begin(), knob.end());
   return {{"pass", name_of(p.pass)},
+          {"fusion", name_of(p.fusion)},
           {"precision", name_of(p.precision)},
           {"deterministic", p.deterministic},
           {"batch", p.batch},
@@ -104,7 +106,7 @@ ConvChoices ConvChoices::parse(std::string_view json, const std::string& origin)
   require(top.text("format") == kFormat, "{}: is no file of convolutions' engines, but '{}'", origin,
           shown_text(top.text("format")));
   const std::int64_t version = top.integer("version", 1, kLargest);
-  require(version == kVersion, "{}: is of version {} of its format, and this program reads version {}",
+  require(version <= kVersion, "{}: is of version {} of its format, and this program reads up to version {}",
           origin, version, kVersion);
   ConvChoices choices(top.text("gpu"), top.integer("cudnn", 1, kLargest));
   const Json& entries = top.list("entries", kMostEntries);
@@ -112,7 +114,7 @@ ConvChoices ConvChoices::parse(std::string_view json, const std::string& origin)
     const std::string where = fmt::format("{}: entry {}", origin, i);
     const JsonMembers entry(entries[i], where);
     try {
-      const ConvProblem problem = problem_from(entry);
+      const ConvProblem problem = problem_from(entry, version);
       require(choices.find(problem) == nullptr, "repeats '{}'", problem.to_string());
       choices.set(problem, choice_from(entry));
     } catch (const Error& error) {

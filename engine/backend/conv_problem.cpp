@@ -33,6 +33,7 @@ std::string ConvProblem::to_string() const {
   std::string text =
       fmt::format("{} of {} x {} -> {}, {}x{}, stride {}, padding {}", name_of(pass), batch, map_text(input),
                   map_text(output), kernel[0], kernel[1], pair_text(stride), pair_text(padding));
+  if (fusion != ConvFusion::none) text += fmt::format(", fused: {}", secateur::name_of(fusion));
   if (dilation[0] != 1 || dilation[1] != 1) text += fmt::format(", dilation {}", pair_text(dilation));
   if (groups != 1) text += fmt::format(", {} groups", groups);
   text += fmt::format(", {}", secateur::name_of(precision));
@@ -66,9 +67,22 @@ std::int64_t ConvProblem::bytes() const {
   return (input_moved + output_elements() + filter_elements()) * size_of(storage_type(precision));
 }
 
-ConvProblem ConvGeometry::pass(ConvPass pass) const {
+void require_fusible(const ConvProblem& p) {
+  if (p.fusion == ConvFusion::none) return;
+  require(p.precision == Precision::fp16, "cuDNN fuses batch norm into convolutions in fp16 alone, not in {}",
+          name_of(p.precision));
+  require(p.groups == 1, "cuDNN fuses batch norm into convolutions of one group, not of {}", p.groups);
+  require(p.input.channels % 8 == 0 && p.output.channels % 8 == 0,
+          "cuDNN fuses batch norm into convolutions whose widths are multiples of 8, not from {} to {}",
+          p.input.channels, p.output.channels);
+  require(p.pass == ConvPass::forward || p.fusion == ConvFusion::norm_act,
+          "statistics are taken of what a forward pass writes, not of {}", name_of(p.pass));
+}
+
+ConvProblem ConvGeometry::pass(ConvPass pass, ConvFusion fusion) const {
   ConvProblem changed = problem;
   changed.pass = pass;
+  changed.fusion = fusion;
   return changed;
 }
 

@@ -72,15 +72,27 @@ bool has_kernel(std::string_view op, DeviceKind device) {
   return kernels.entries.contains({std::string(op), device});
 }
 
+namespace {
+
+// Null where there is none. Entries stay where they are.
+const KernelEntry* entry_of(const KernelSetup& setup) {
+  KernelTable& kernels = table();
+  const std::scoped_lock lock(kernels.mutex);
+  const auto found = kernels.entries.find({setup.node.op, setup.stream.device().kind()});
+  return found != kernels.entries.end() ? &found->second : nullptr;
+}
+
+}  // namespace
+
+std::optional<std::string> why_no_kernel(const KernelSetup& setup) {
+  const KernelEntry* entry = entry_of(setup);
+  if (entry != nullptr) return entry->unsupported(setup);
+  return fmt::format("op '{}' has no kernel for {}", setup.node.op, name_of(setup.stream.device().kind()));
+}
+
 std::unique_ptr<Kernel> make_kernel(const KernelSetup& setup) {
   const DeviceKind device = setup.stream.device().kind();
-  const KernelEntry* entry = nullptr;
-  {
-    KernelTable& kernels = table();
-    const std::scoped_lock lock(kernels.mutex);
-    const auto found = kernels.entries.find({setup.node.op, device});
-    if (found != kernels.entries.end()) entry = &found->second;
-  }
+  const KernelEntry* entry = entry_of(setup);
   require(entry != nullptr, "layer '{}': op '{}' has no kernel for {}", setup.node.name, setup.node.op,
           name_of(device));
   if (const auto reason = entry->unsupported(setup)) {

@@ -8,7 +8,7 @@
 
 namespace secateur {
 
-void add_filter_ops(std::vector<std::unique_ptr<Op>>& ops);         // conv2d, folded_conv2d, linear
+void add_filter_ops(std::vector<std::unique_ptr<Op>>& ops);  // conv2d, folded_conv2d, norm_act_conv2d, linear
 void add_normalization_ops(std::vector<std::unique_ptr<Op>>& ops);  // batch_norm, batch_norm_act
 void add_pooling_ops(std::vector<std::unique_ptr<Op>>& ops);        // max_pool, avg_pool, global_avg_pool
 void add_elementwise_ops(

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 
+#include "runtime/executed_graph.h"
 #include "secateur/backend/gpu_description.h"
 #include "secateur/core/error.h"
-#include "secateur/graph/fusion.h"
 #include "secateur/graph/image_size.h"
 #include "secateur/graph/op.h"
-#include "secateur/runtime/stored_width.h"
 
 namespace secateur {
 namespace {
@@ -50,19 +49,22 @@ class Compiler {
   [[nodiscard]] static std::size_t at(NodeId id) { return static_cast<std::size_t>(id); }
 
   void build_graph() {
-    FusedGraph executed = executed_graph();
-    node_map_ = std::move(executed.node_map);
-    result_.graph = std::move(executed.graph);
+    ExecutedGraph executed = executed_graph(model_, plain_, stream_, options_);
+    node_map_ = std::move(executed.fused.node_map);
+    result_.graph = std::move(executed.fused.graph);
+    result_.conv_fusions = std::move(executed.conv_fusions);
     logits_ = graph().output();
     if (with_loss_) append_loss();
     const std::size_t count = at(static_cast<NodeId>(graph().size()));
     values_.resize(count);
+    sums_.assign(count, kNoBuffer);
     contributions_.resize(count);
     result_.kernels.resize(count);
     result_.parameters.resize(count);
     result_.saved.assign(count, kNoBuffer);
-    for (std::size_t i = 0; i < executed.sources.size(); ++i) {  // the loss's nodes have no parameters
-      for (const NodeId plain : executed.sources[i]) {
+    const auto& sources = executed.fused.sources;
+    for (std::size_t i = 0; i < sources.size(); ++i) {  // the loss's nodes have no parameters
+      for (const NodeId plain : sources[i]) {
         const auto& own = model_.layout().of_node[at(plain)];
         result_.parameters[i].insert(result_.parameters[i].end(), own.begin(), own.end());
       }
@@ -87,12 +89,6 @@ class Compiler {
     result_.graph.set_output(logits_);
   }
 
-  [[nodiscard]] FusedGraph executed_graph() const {
-    if (!options_.fuse) return unfused(plain_);
-    const bool fold = options_.frozen && has_kernel("folded_conv2d", stream_.device().kind());
-    return fold ? fuse_and_fold(plain_, options_.taps) : fuse(plain_, options_.taps);
-  }
-
   void mark_gradients() {
     wants_gradient_ = backward_ ? depends_on_parameters(graph())
                                 : std::vector<bool>(at(static_cast<NodeId>(graph().size())), false);
@@ -114,10 +110,8 @@ class Compiler {
     life.last = std::max(life.last, time());
   }
 
-  // Where no padding is set, as a host stores it.
   [[nodiscard]] std::int64_t leading_of(const MapShape& shape) const {
-    if (options_.channel_padding > 0) return align_up(shape.channels, options_.channel_padding);
-    return host_stored_channels(shape);
+    return stored_channels(shape, options_);
   }
 
   VirtualTensor new_tensor(DType type, const MapShape& shape) {
@@ -175,6 +169,14 @@ class Compiler {
     for (const NodeId input : node.inputs) {
       step.inputs.push_back(values_[at(input)]);
       touch(values_[at(input)].buffer);
+    }
+    if (takes_statistics(node)) {
+      step.input_sums = sums_[at(node.inputs[0])];
+      touch(step.input_sums);
+    }
+    if (gives_statistics(node)) {
+      sums_[at(id)] = new_buffer(2 * values_[at(id)].leading * size_of(DType::f32));
+      step.output_sums = sums_[at(id)];
     }
     const KernelMemory memory = result_.kernels[at(id)]->memory();
     if (memory.forward_workspace > 0) step.workspace = new_buffer(memory.forward_workspace);
@@ -333,6 +335,7 @@ class Compiler {
   std::vector<NodeId> node_map_;
   std::vector<bool> wants_gradient_;
   std::vector<VirtualTensor> values_;
+  std::vector<BufferId> sums_;  // that come with a value
   std::vector<std::vector<Contribution>> contributions_;
   CompiledProgram result_;
 };

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "secateur/backend/kernel.h"
+#include "secateur/graph/conv_fusion.h"
 #include "secateur/graph/memory_plan.h"
 #include "secateur/runtime/model.h"
 #include "secateur/runtime/program.h"
@@ -32,6 +33,8 @@ struct Step {
   VirtualTensor output_gradient;               // backward
   std::vector<VirtualTensor> input_gradients;  // backward
   BufferId workspace = kNoBuffer;
+  BufferId input_sums = kNoBuffer;   // forward, of nodes that take statistics (graph/conv_fusion.h)
+  BufferId output_sums = kNoBuffer;  // forward, of nodes that give them
 };
 
 // What Program runs.
@@ -45,6 +48,7 @@ struct CompiledProgram {
   std::vector<BufferId> saved;  // one a node
   VirtualTensor images, labels, teacher, logits, losses, loss_gradient;
   std::vector<VirtualTensor> taps, tap_gradients;
+  std::vector<ConvFusionChoice> conv_fusions;  // one a convolution; empty where none could be fused
 };
 
 [[nodiscard]] CompiledProgram compile(const Model& model, Stream& stream, const ProgramOptions& options);

@@ -27,6 +27,8 @@ struct BoundStep {
   Tensor output, output_gradient;
   void* saved;
   void* workspace;
+  float* input_sums;
+  float* output_sums;
 };
 
 struct Program::Impl {
@@ -97,7 +99,9 @@ struct Program::Impl {
                      tensor(step.output),
                      tensor(step.output_gradient),
                      nullptr,
-                     place(step.workspace)};
+                     place(step.workspace),
+                     static_cast<float*>(place(step.input_sums)),
+                     static_cast<float*>(place(step.output_sums))};
     if (step.node >= 0) {
       const auto index = static_cast<std::size_t>(step.node);
       result.kernel = code.kernels[index].get();
@@ -126,7 +130,8 @@ struct Program::Impl {
   void run(BoundStep& step, const StepState& state) const {
     switch (step.kind) {
       case Step::Kind::forward:
-        step.kernel->forward({step.inputs, step.output, step.parameters, step.saved, step.workspace, state});
+        step.kernel->forward({step.inputs, step.output, step.parameters, step.saved, step.workspace, state,
+                              step.input_sums, step.output_sums});
         break;
       case Step::Kind::backward:
         step.kernel->backward({step.inputs, step.output, step.parameters, step.output_gradient,
@@ -224,6 +229,7 @@ Tensor Program::tap_gradient(std::size_t index) {
 
 std::int64_t Program::planned_bytes() const { return impl_->memory.peak; }
 std::int64_t Program::lower_bound_bytes() const { return impl_->memory.lower_bound; }
+std::span<const ConvFusionChoice> Program::conv_fusions() const { return impl_->code.conv_fusions; }
 std::int64_t Program::forward_steps() const { return static_cast<std::int64_t>(impl_->code.forward.size()); }
 std::int64_t Program::backward_steps() const {
   return static_cast<std::int64_t>(impl_->code.backward.size());

@@ -15,6 +15,7 @@ StepMemory memory_of(Model& model, Stream& stream, const StepOptions& options) {
                         {.batch = options.batch,
                          .mode = options.training ? ProgramMode::train : ProgramMode::infer,
                          .precision = options.precision,
+                         .fuse_convolutions = options.fuse_convolutions,
                          .frozen = options.frozen});
   const ParameterLayout& layout = model.layout();
   const std::int64_t values = layout.value_elements() * size_of(model.dtype());

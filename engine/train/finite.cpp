@@ -54,6 +54,8 @@ NonFinitePlace find_non_finite(Model& model, Arena& arena, Stream& stream, Batch
   const Graph& graph = model.graph();
   options.taps.resize(static_cast<std::size_t>(graph.size()));
   std::iota(options.taps.begin(), options.taps.end(), 0);
+  const bool fused = options.precision == Precision::fp16 && options.fuse_convolutions &&
+                     has_kernel("norm_act_conv2d", model.device().kind());
   options.fuse = false;
   options.distillation = {};          // a teacher's part of the loss changes no layer's output
   options.batch_shared_by = nullptr;  // other processes may have found theirs already
@@ -69,6 +71,12 @@ NonFinitePlace find_non_finite(Model& model, Arena& arena, Stream& stream, Batch
             fmt::format("it began in layer '{}' ({}), {} values of whose output are not finite while its "
                         "inputs and parameters are",
                         layer, graph.node(id).op, bad)};
+  }
+  if (fused) {
+    return {
+        "",
+        "every layer's output is finite by itself: it began in the loss, or where convolutions apply batch "
+        "norm in fp16 to channels far from zero (--fuse off keeps them apart)"};
   }
   return {"", "every layer's output is finite: it began in the loss itself"};
 }

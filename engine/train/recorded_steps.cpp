@@ -18,27 +18,32 @@ RecordedSteps::RecordedSteps(const Arena& arena, Stream& stream, BatchSource& so
                              std::uint64_t seed, std::unique_ptr<DeviceStep> state)
     : arena_(arena), stream_(stream), source_(source), sgd_(sgd), seed_(seed), state_(std::move(state)) {}
 
-void RecordedSteps::take(Program& program, std::int64_t first) {
+void RecordedSteps::take(Program& program, std::int64_t first, Teacher* teacher) {
   const Tensor images = program.images();  // from here on the arena holds the program's plan
   const UpdateSlabs slabs = sgd_.slabs();  // and the revision is that of the terms in use
   if (!source_.on_device()) source_.fill(first, program.batch(), stream_, images, program.labels());
   Step& step = steps_[&program];
-  if (!std::exchange(step.ran, true)) return queue(program, slabs);
+  if (step.teacher != teacher) step = Step();
+  step.teacher = teacher;
+  if (!std::exchange(step.ran, true)) return queue(program, teacher, slabs);
+  const std::int64_t teacher_generation = teacher != nullptr ? teacher->arena_generation() : -1;
   if (step.recording == nullptr || step.arena_generation != arena_.generation() ||
-      step.update_revision != sgd_.revision()) {
+      step.update_revision != sgd_.revision() || step.teacher_generation != teacher_generation) {
     step.recording.reset();
-    step.recording = stream_.record([&] { queue(program, slabs); });
+    step.recording = stream_.record([&] { queue(program, teacher, slabs); });
     step.arena_generation = arena_.generation();
     step.update_revision = sgd_.revision();
+    step.teacher_generation = teacher_generation;
   }
   step.recording->replay();
 }
 
-void RecordedSteps::queue(Program& program, const UpdateSlabs& slabs) {
+void RecordedSteps::queue(Program& program, Teacher* teacher, const UpdateSlabs& slabs) {
   const std::int64_t samples = program.batch();
   if (source_.on_device()) {
     source_.fill_at(state_->place(), samples, stream_, program.images(), program.labels());
   }
+  if (teacher != nullptr) teacher->answer(program);
   const StepState state{.seed = seed_, .samples = samples, .on_device = state_->state()};
   program.forward(state);
   program.backward(state);

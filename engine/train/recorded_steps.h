@@ -4,7 +4,8 @@
 //
 // The first step of a program runs unrecorded: it takes memory, chooses algorithms and loads kernels, all of
 // which a recording must not do. A recording is made anew when the arena's memory or the terms of the weight
-// update have changed since. Batches that are made on the host are queued in front of the replay.
+// update have changed since. Batches that are made on the host are queued in front of the replay. A teacher's
+// answer is part of the step, and its memory counts like the arena's.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,7 @@
 #include "secateur/runtime/program.h"
 #include "secateur/train/batch_source.h"
 #include "secateur/train/sgd.h"
+#include "secateur/train/teacher.h"
 
 namespace secateur {
 
@@ -28,8 +30,8 @@ class RecordedSteps {
   // Begins a series: the steps of one epoch.
   void begin(const DeviceStepStart& start) { state_->begin(start); }
   // Queues one step of `program` on samples `first` .. `first` + program.batch() - 1 of the epoch. Steps of a
-  // series follow each other without a gap.
-  void take(Program& program, std::int64_t first);
+  // series follow each other without a gap. `teacher` answers where the program's loss has one, else null.
+  void take(Program& program, std::int64_t first, Teacher* teacher);
   // Waits for the steps taken.
   [[nodiscard]] DeviceStepReading read() { return state_->read(); }
   // Programs are about to go.
@@ -45,11 +47,13 @@ class RecordedSteps {
     std::unique_ptr<Recording> recording;
     std::int64_t arena_generation = -1;
     std::int64_t update_revision = -1;
+    const Teacher* teacher = nullptr;
+    std::int64_t teacher_generation = -1;
   };
 
   RecordedSteps(const Arena& arena, Stream& stream, BatchSource& source, Sgd& sgd, std::uint64_t seed,
                 std::unique_ptr<DeviceStep> state);
-  void queue(Program& program, const UpdateSlabs& slabs);
+  void queue(Program& program, Teacher* teacher, const UpdateSlabs& slabs);
 
   const Arena& arena_;
   Stream& stream_;

@@ -34,9 +34,9 @@ class PartClock {
   Clock::time_point last_;
 };
 
-// A teacher runs programs of its own, and processes wait for each other: their steps are not recorded.
+// Processes wait for each other: their steps are not recorded.
 bool may_be_recorded(const TrainerOptions& options) {
-  return options.record && options.distillation.weight == 0 && options.communicator == nullptr;
+  return options.record && options.communicator == nullptr;
 }
 
 }  // namespace
@@ -88,7 +88,14 @@ std::unique_ptr<Program> Trainer::program_of(const BatchPart& part, std::int64_t
                      .image_size = image_size == full_size() ? 0 : image_size,
                      .label_smoothing = options_.label_smoothing,
                      .distillation = options_.distillation,
+                     .fuse_convolutions = options_.fuse_convolutions,
                      .batch_shared_by = joined ? options_.communicator : nullptr});
+}
+
+StepOptions Trainer::step_options() const {
+  return {.batch = program_->batch(),
+          .precision = options_.precision,
+          .fuse_convolutions = options_.fuse_convolutions};
 }
 
 void Trainer::compile() {
@@ -101,8 +108,7 @@ void Trainer::compile() {
   const std::int64_t tail = source_.size() % batch_;
   if (tail > 0 && !options_.drop_last) tail_program_ = program_of(parallel_.part_of(0, tail), image_size);
   // Refused here, and not by an allocation in the first step.
-  require_step_fits(model_, arena_, stream_, {.batch = program_->batch(), .precision = options_.precision},
-                    program_->planned_bytes());
+  require_step_fits(model_, arena_, stream_, step_options(), program_->planned_bytes());
   generation_ = model_.generation();
   image_size_ = image_size;
   // No kernel writes what lies between two parameters' gradients, and a look at all of them reads it.
@@ -115,8 +121,7 @@ std::int64_t Trainer::planned_bytes() {
   compile();
   if (image_size_ == full_size()) return program_->planned_bytes();
   const std::int64_t planned = program_of(parallel_.part_of(0, batch_), full_size())->planned_bytes();
-  require_step_fits(model_, arena_, stream_, {.batch = program_->batch(), .precision = options_.precision},
-                    planned);
+  require_step_fits(model_, arena_, stream_, step_options(), planned);
   return planned;
 }
 
@@ -204,6 +209,8 @@ void Trainer::take_terms(TrainHook& hook) {
 EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer,
                                TrainHook* hook) {
   require(options_.distillation.weight == 0 || teacher_ != nullptr, "a distillation needs a teacher");
+  require(options_.distillation.weight == 0 || &teacher_->stream() == &stream_,
+          "a teacher answers on its pupil's stream, not on another");
   compile();
   const auto start = std::chrono::steady_clock::now();
   const EpochPlace before = std::exchange(place_, {});  // what an interrupted epoch goes on from

@@ -21,7 +21,7 @@ void Trainer::begin_recorded(std::span<const double> rates) {
 
 bool Trainer::take_recorded_step(Program& program, std::int64_t step, std::span<const double> rates,
                                  EpochSums& sums) {
-  recorded_->take(program, step * program_->batch());
+  recorded_->take(program, step * program_->batch(), options_.distillation.weight > 0 ? teacher_ : nullptr);
   const bool last = step + 1 == std::ssize(rates);
   if (step % options_.read_every != 0 && !last) return false;
   read_back(rates, sums);

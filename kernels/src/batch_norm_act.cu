@@ -236,6 +236,24 @@ Status batch_norm_act_merged(void* y, float* saved_mean, float* saved_inverse_de
   });
 }
 
+Status batch_norm_act_apply(void* y, const void* x, const void* residual,
+                            const BatchNormParameters& parameters, const float* saved_mean,
+                            const float* saved_inverse_deviation, bool relu, const BatchNormShape& shape,
+                            StreamHandle stream) {
+  Check check("batch_norm_act_apply");
+  if (!check_batch_norm_shape(check, shape)) return check.status();
+  const std::int64_t bytes = size_of(shape.type);
+  check.pointer("x", x).aligned("x", x, bytes).pointer("y", y).aligned("y", y, bytes);
+  check.aligned("residual", residual, bytes).pointer("saved_mean", saved_mean);
+  check.pointer("saved_inverse_deviation", saved_inverse_deviation);
+  if (check.failed()) return check.status();
+  return with_layout(shape, {x, y, residual}, [&]<typename T, bool kAligned>() -> Status {
+    const Channels channels{parameters.scale, parameters.shift, saved_mean, saved_inverse_deviation};
+    return launch_apply<T, kAligned, false>(y, x, residual, channels, parameters.epsilon, relu, shape,
+                                            stream);
+  });
+}
+
 Status batch_norm_act_inference(void* y, const void* x, const void* residual,
                                 const BatchNormParameters& parameters, const float* mean,
                                 const float* variance, bool relu, const BatchNormShape& shape,

@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(kFinishThreads)
 template <typename T, bool kAligned>
 __global__ void __launch_bounds__(kTileThreads)
     batch_norm_gradient_kernel(T* dx, T* dresidual, const T* dy, const T* x, const T* y, Channels channels,
-                               const float* sums, float share, std::int64_t zeroed, bool relu,
+                               BatchNormGradientSums sums, float share, std::int64_t zeroed, bool relu,
                                std::int64_t ld, RowTiling tiling) {
   constexpr int kWidth = kPackWidth<T, kAligned>;
   const RowPosition at = row_position<kWidth>(tiling);
@@ -99,9 +99,9 @@ __global__ void __launch_bounds__(kTileThreads)
   float mean_product[kWidth] = {};
   load_affine(channels, at.channel, real, affine);
   load_floats(channels.inverse_deviation + at.channel, real, inverse);
-  if (sums != nullptr) {
-    load_floats(sums + at.channel, real, mean_dz);
-    load_floats(sums + tiling.channels + at.channel, real, mean_product);
+  if (sums.dz != nullptr) {
+    load_floats(sums.dz + at.channel, real, mean_dz);
+    load_floats(sums.dz_xhat + at.channel, real, mean_product);
   }
 #pragma unroll
   for (int i = 0; i < kWidth; ++i) {
@@ -180,8 +180,8 @@ Status batch_norm_act_backward_sums(float* sums, float* dscale, float* dshift, c
                           relu, shape, static_cast<float*>(workspace), stream);
 }
 
-Status batch_norm_act_backward_apply(void* dx, void* dresidual, const float* sums, std::int64_t total_rows,
-                                     const void* dy, const void* x, const void* y,
+Status batch_norm_act_backward_apply(void* dx, void* dresidual, const BatchNormGradientSums& sums,
+                                     std::int64_t total_rows, const void* dy, const void* x, const void* y,
                                      const BatchNormParameters& parameters, const float* saved_mean,
                                      const float* saved_inverse_deviation, bool relu,
                                      const BatchNormShape& shape, StreamHandle stream) {
@@ -191,6 +191,8 @@ Status batch_norm_act_backward_apply(void* dx, void* dresidual, const float* sum
   check_gradient_maps(check, dx, dresidual, y, relu, shape);
   check.that(total_rows >= shape.rows, "total_rows is " + std::to_string(total_rows) + ", less than the " +
                                            std::to_string(shape.rows) + " rows of the own part");
+  check.that((sums.dz == nullptr) == (sums.dz_xhat == nullptr),
+             "sums of dz and of dz * xhat must both be given or both be null");
   if (check.failed()) return check.status();
   if (dx == nullptr && dresidual == nullptr) return Status::success();
   return with_layout(shape, {dy, x, y, dx, dresidual}, [&]<typename T, bool kAligned>() -> Status {
@@ -225,9 +227,10 @@ Status batch_norm_act_backward(const BatchNormGradients& gradients, const void* 
                          saved_inverse_deviation, relu, shape, sums + 2 * shape.channels, stream);
     if (!status.ok()) return status;
   }
-  return batch_norm_act_backward_apply(gradients.dx, gradients.dresidual, dx_needs_sums ? sums : nullptr,
-                                       shape.rows, dy, x, y, parameters, saved_mean, saved_inverse_deviation,
-                                       relu, shape, stream);
+  const BatchNormGradientSums given =
+      dx_needs_sums ? BatchNormGradientSums{sums, sums + shape.channels} : BatchNormGradientSums{};
+  return batch_norm_act_backward_apply(gradients.dx, gradients.dresidual, given, shape.rows, dy, x, y,
+                                       parameters, saved_mean, saved_inverse_deviation, relu, shape, stream);
 }
 
 }  // namespace secateur::kernels

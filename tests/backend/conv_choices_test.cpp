@@ -27,6 +27,9 @@ ConvChoices some_choices() {
   ConvChoices choices("NVIDIA H200", 91900);
   choices.set(problem(16), {45, {{2, 13}, {13, -4}}, 3});
   choices.set(problem(8), {1, {}, 0});
+  ConvProblem fused = problem(8);
+  fused.fusion = ConvFusion::norm_act;
+  choices.set(fused, {57, {}, 1});
   return choices;
 }
 
@@ -40,12 +43,31 @@ TEST(ConvChoices, AreReadAsTheyWereWritten) {
   ConvProblem other = problem(16);
   other.deterministic = false;
   EXPECT_EQ(read.find(other), nullptr) << "a choice holds for its own problem alone";
+  ConvProblem fused = problem(8);
+  EXPECT_EQ(read.find(fused)->engine, 1);
+  fused.fusion = ConvFusion::norm_act;
+  EXPECT_EQ(read.find(fused)->engine, 57);
 }
 
 ConvChoices parse(const std::string& text) { return ConvChoices::parse(text, "file"); }
 
 TEST(ConvChoices, DamageIsNamedAndNeverCrashes) {
   test::expect_damage_is_named(some_choices().to_json(), std::string_view("\0009\"]", 4), parse);
+}
+
+// Files of the first version know no fusions.
+TEST(ConvChoices, OlderFilesAreRead) {
+  ConvChoices choices("NVIDIA H200", 91900);
+  choices.set(problem(16), {45, {{2, 13}}, 3});
+  std::string text = choices.to_json();
+  const auto replace = [&](std::string_view what, std::string_view with) {
+    const std::size_t place = text.find(what);
+    ASSERT_NE(place, std::string::npos) << what;
+    text.replace(place, what.size(), with);
+  };
+  replace("\"version\": 2", "\"version\": 1");
+  replace("\"fusion\": \"none\",", "");
+  EXPECT_EQ(parse(text), choices);
 }
 
 TEST(ConvChoices, WhatNoConvolutionHasIsRefused) {
@@ -60,7 +82,8 @@ TEST(ConvChoices, WhatNoConvolutionHasIsRefused) {
   refused("\"groups\": 1", "\"groups\": 99999999999999999999", "'groups'");
   refused("\"deterministic\": true", "\"deterministic\": 1", "'deterministic'");
   refused("secateur convolution choices", "layer times", "layer times");
-  refused("\"version\": 1", "\"version\": 7", "version 7");
+  refused("\"version\": 2", "\"version\": 7", "version 7");
+  refused("norm_act", "norm", "'norm'");
   refused("13,", "13, 5,", "in turns");
 }
 

@@ -165,6 +165,33 @@ TEST(RecordedSteps, AverageTheWeights) {
   EXPECT_EQ(StateReader(saved).get<std::int64_t>("average/updates"), 3);
 }
 
+// A teacher's answer is a part of the step, also after its pupil has lost channels.
+TEST(RecordedSteps, ATeacherAnswersWithinThem) {
+  Training recorded(selftest::small_vgg(4, 0.3), Precision::fp16, true);
+  Training looked_at(selftest::small_vgg(4, 0.3), Precision::fp16, false);
+  std::vector<std::unique_ptr<Teacher>> teachers;
+  const auto teach = [&](std::int64_t width) {
+    for (Training* training : {&recorded, &looked_at}) {
+      training->options.distillation = {.weight = 0.6, .temperature = 3};
+      Model wiser(selftest::small_vgg(width), *training->whole.device);
+      wiser.initialize(11, *training->whole.stream);
+      teachers.push_back(
+          std::make_unique<Teacher>(std::move(wiser), *training->whole.stream, Precision::fp16));
+      training->trainer().teach(*teachers.back());
+    }
+  };
+  teach(6);
+  const Cost cost = cost_of([&] {
+    expect_equal_epochs(recorded, looked_at, 2);
+    cut_one_channel_each(recorded);
+    cut_one_channel_each(looked_at);
+    expect_equal_epochs(recorded, looked_at, 2);
+  });
+  EXPECT_EQ(cost.instantiations, 2 * 2);
+  teach(5);  // who is not asked by way of the first one's recording
+  expect_equal_epochs(recorded, looked_at, 2);
+}
+
 TEST(RecordedSteps, GoOnAfterARemoval) {
   Training recorded(selftest::small_vgg(4, 0.3), Precision::fp16, true);
   Training looked_at(selftest::small_vgg(4, 0.3), Precision::fp16, false);
@@ -193,16 +220,22 @@ TEST(RecordedSteps, CostTheHostNextToNothing) {
 }
 
 TEST(RecordedSteps, KernelsOfAStep) {
-  Training training(selftest::small_resnet(3), Precision::fp16, true, Input::resident, 2 * kBatch);
-  EXPECT_EQ(training.trainer().recorded_kernels(), 0);
-  static_cast<void>(training.epoch());
-  const Program& program = training.trainer().program();
-  const std::int64_t kernels = training.trainer().recorded_kernels();
+  const auto count = [](bool fuse, std::int64_t passes, std::int64_t kernels) {
+    Training training(selftest::small_resnet(3), Precision::fp16, true, Input::resident, 2 * kBatch);
+    training.options.fuse_convolutions = fuse;
+    EXPECT_EQ(training.trainer().recorded_kernels(), 0);
+    static_cast<void>(training.epoch());
+    const Program& program = training.trainer().program();
+    EXPECT_EQ(program.forward_steps() + program.backward_steps(), passes);
+    EXPECT_EQ(training.trainer().recorded_kernels(), kernels);
+  };
   // 32 nodes' passes. What makes 93 kernels of them: filters cast and padded before and gradients after each
   // convolution in 16 bits, several kernels for each batch norm; one that makes the batch, one that sums up
   // the losses, one that fills their gradient; and one each to look at the gradients, settle and update.
-  EXPECT_EQ(program.forward_steps() + program.backward_steps(), 32);
-  EXPECT_EQ(kernels, 93);
+  count(false, 32, 93);
+  // Two batch norms have no passes of their own. Each of the six loses a kernel for its statistics, those two
+  // one that applies and two that add up; padded to eight channels, they gain two that copy their gradients.
+  count(true, 28, 93 - 6 - 2 * 3 + 2 * 2);
 }
 
 // What the recorded steps train is what the float64 reference trains.

@@ -19,13 +19,11 @@ class ConvKernel final : public Kernel {
         runtime_(runtime),
         geometry_(conv_geometry(setup.node, setup.precision, setup.inputs[0], setup.output)),
         element_(size_of(storage_type(setup.precision))),
-        has_bias_(setup.parameters.size() > 1) {
+        has_bias_(setup.parameters.size() > 1),
+        filters_(cuda::conv_filters(geometry_, setup.parameters[0].shape)) {
     geometry_.problem.deterministic = true;
-    const Shape& weight = setup.parameters[0].shape;
-    const std::int64_t columns = geometry_.problem.input.channels / geometry_.problem.groups;
-    filters_ = {storage_type(setup.precision), weight[0] * weight[1] * weight[2], weight[3],
-                geometry_.problem.filter_elements() / columns, columns};
-    forward_ = plan(ConvPass::forward);
+    forward_ =
+        plan(ConvPass::forward, gives_statistics(setup.node) ? ConvFusion::statistics : ConvFusion::none);
     if (!setup.input_gradient_wanted.empty() && setup.input_gradient_wanted[0]) {
       input_gradient_ = plan(ConvPass::input_gradient);
     }
@@ -42,8 +40,12 @@ class ConvKernel final : public Kernel {
     if (filters != nullptr) cuda::cast_filters(filters, masters, filters_, runtime_.stream, layer_);
     void* x = compact_input(a.inputs[0], part(a.workspace, forward_input_));
     void* result = geometry_.copies_output ? part(a.workspace, forward_output_) : y.data;
-    forward_->run(runtime_.handle,
-                  {x, filters != nullptr ? filters : masters, result, part(a.workspace, forward_scratch_)});
+    forward_->run(runtime_.handle, {x,
+                                    filters != nullptr ? filters : masters,
+                                    result,
+                                    part(a.workspace, forward_scratch_),
+                                    a.output_sums,
+                                    {}});
     if (geometry_.copies_output) spread(y, result);
     if (has_bias_) cuda::add_bias(y, a.parameters[1], runtime_.stream, layer_);
   }
@@ -54,8 +56,9 @@ class ConvKernel final : public Kernel {
       void* x = compact_input(a.inputs[0], part(a.workspace, backward_input_));
       void* masters = a.parameter_gradients[0].data;
       void* filters = part(a.workspace, backward_filters_);
-      weight_gradient_->run(runtime_.handle, {x, filters != nullptr ? filters : masters, dy,
-                                              part(a.workspace, backward_scratch_)});
+      weight_gradient_->run(
+          runtime_.handle,
+          {x, filters != nullptr ? filters : masters, dy, part(a.workspace, backward_scratch_), nullptr, {}});
       if (filters != nullptr) cuda::cast_filters_back(masters, filters, filters_, runtime_.stream, layer_);
       if (has_bias_) {
         cuda::sum_bias_gradient(a.parameter_gradients[1], a.output_gradient,
@@ -66,17 +69,15 @@ class ConvKernel final : public Kernel {
     const Tensor& dx = a.input_gradients[0];
     void* filters = geometry_.uses_masters() ? a.parameters[0].data : a.saved;
     void* result = geometry_.copies_input ? part(a.workspace, backward_input_) : dx.data;
-    input_gradient_->run(runtime_.handle, {result, filters, dy, part(a.workspace, backward_scratch_)});
+    input_gradient_->run(runtime_.handle,
+                         {result, filters, dy, part(a.workspace, backward_scratch_), nullptr, {}});
     if (geometry_.copies_input) spread(dx, result);
   }
 
  private:
-  std::shared_ptr<const ConvPlan> plan(ConvPass pass) {
-    try {
-      return runtime_.plans->find(geometry_.pass(pass));
-    } catch (const Error& error) {
-      throw Error(fmt::format("layer '{}': {}", layer_, error.what()), error.where());
-    }
+  [[nodiscard]] std::shared_ptr<const ConvPlan> plan(ConvPass pass,
+                                                     ConvFusion fusion = ConvFusion::none) const {
+    return plan_of_layer(runtime_, geometry_.pass(pass, fusion), layer_);
   }
 
   void lay_out_memory() {
@@ -143,7 +144,7 @@ class ConvKernel final : public Kernel {
   ConvGeometry geometry_;
   std::int64_t element_;
   bool has_bias_;
-  cuda::FilterLayout filters_;  // rows K * R * S, columns C / groups
+  cuda::FilterLayout filters_;
   std::shared_ptr<const ConvPlan> forward_, input_gradient_, weight_gradient_;
   KernelMemory memory_;
   bool filters_are_saved_ = false;
@@ -155,6 +156,32 @@ class ConvKernel final : public Kernel {
 };
 
 }  // namespace
+
+std::shared_ptr<const ConvPlan> plan_of_layer(const ConvRuntime& runtime, const ConvProblem& problem,
+                                              const std::string& layer) {
+  try {
+    return runtime.plans->find(problem);
+  } catch (const Error& error) {
+    throw Error(fmt::format("layer '{}': {}", layer, error.what()), error.where());
+  }
+}
+
+std::optional<std::string> why_not_fused(const KernelSetup& setup, const ConvRuntime& runtime,
+                                         std::span<const std::pair<ConvPass, ConvFusion>> passes) {
+  const auto has_bias = setup.node.attributes.integer_or("bias", 0) != 0;
+  if (has_bias) return "the convolution adds a bias";
+  ConvGeometry geometry = conv_geometry(setup.node, setup.precision, setup.inputs[0], setup.output);
+  geometry.problem.deterministic = true;
+  if (geometry.layout != ConvLayout::dense) return "the convolution has groups";
+  for (const auto& [pass, fusion] : passes) {
+    try {
+      static_cast<void>(runtime.plans->find(geometry.pass(pass, fusion)));
+    } catch (const Error& error) {
+      return error.what();
+    }
+  }
+  return std::nullopt;
+}
 
 std::unique_ptr<Kernel> make_conv_kernel(const KernelSetup& setup, const ConvRuntime& runtime) {
   return std::make_unique<ConvKernel>(setup, runtime);

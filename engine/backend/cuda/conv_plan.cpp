@@ -1,44 +1,60 @@
 #include "secateur/backend/conv_plan.h"
 
-#include <array>
 #include <optional>
+#include <vector>
 
-#include "backend/cuda/conv_descriptor.h"
+#include "backend/cuda/conv_graph.h"
 #include "backend/cuda/plan_search.h"
 #include "secateur/core/error.h"
 
 namespace secateur {
 namespace {
 
-enum Uid : std::int64_t { kInputUid = 1, kFilterUid = 2, kOutputUid = 3 };
-
-// An operation graph of one convolution with the descriptors that it refers to.
-struct OperationGraph {
-  CudnnDescriptor input, filter, output, convolution, operation, graph;
-};
-
-OperationGraph operation_graph(const ConvProblem& p, cudnnHandle_t handle) {
-  const DType type = storage_type(p.precision);
-  OperationGraph g{
-      channels_last(kInputUid, type, {p.batch, p.input.channels, p.input.height, p.input.width}),
-      channels_last(kFilterUid, type,
-                    {p.output.channels, p.input.channels / p.groups, p.kernel[0], p.kernel[1]}),
-      channels_last(kOutputUid, type, {p.batch, p.output.channels, p.output.height, p.output.width}),
-      convolution_descriptor(p),
-      CudnnDescriptor(conv_pass_names(p.pass).type, p.to_string()),
-      CudnnDescriptor(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, p.to_string())};
-  set_convolution(g.operation, p.pass, g.convolution, g.input, g.filter, g.output);
-  g.operation.finalize();
-  g.graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, g.operation);
-  if (handle != nullptr) g.graph.set_raw(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
-  g.graph.finalize();
-  return g;
+void* address_of(ConvTensor which, const ConvProblem& problem, const ConvOperands& operands) {
+  const BatchNormOperands& norm = operands.norm;
+  switch (which) {
+    case ConvTensor::input:
+      return operands.input;
+    case ConvTensor::filter:
+      return operands.filter;
+    case ConvTensor::output:
+      return operands.output;
+    case ConvTensor::sum:
+      return operands.sums;
+    case ConvTensor::sum_of_squares:
+      return operands.sums + problem.output.channels;
+    case ConvTensor::factor:
+      return norm.factor;
+    case ConvTensor::offset:
+      return norm.offset;
+    case ConvTensor::mean:
+      return norm.mean;
+    case ConvTensor::inverse_deviation:
+      return norm.inverse_deviation;
+    case ConvTensor::scale:
+      return norm.scale;
+    case ConvTensor::shift:
+      return norm.shift;
+    case ConvTensor::scale_gradient:
+      return norm.scale_gradient;
+    case ConvTensor::shift_gradient:
+      return norm.shift_gradient;
+    case ConvTensor::gradient_factor:
+      return norm.factors;
+    case ConvTensor::input_factor:
+      return norm.factors + problem.input.channels;
+    case ConvTensor::constant:
+      return norm.factors + 2 * problem.input.channels;
+    case ConvTensor::normalized:
+      return norm.x;
+  }
+  fail("{}: it has no tensor {}", problem.to_string(), static_cast<std::int64_t>(which));
 }
 
 }  // namespace
 
 struct ConvPlan::Descriptors {
-  OperationGraph graph;
+  ConvGraph graph;
   EnginePlan engine;
 };
 
@@ -50,11 +66,16 @@ ConvPlan::~ConvPlan() = default;
 void ConvPlan::run(cudnnContext* handle, const ConvOperands& operands) const {
   require(handle != nullptr, "{}: this plan is for a GPU that is only described; nothing can run there",
           problem_.to_string());
-  const std::array<std::int64_t, 3> uids{kInputUid, kFilterUid, kOutputUid};
-  const std::array<void*, 3> pointers{operands.input, operands.filter, operands.output};
+  std::vector<std::int64_t> uids;
+  std::vector<void*> pointers;
+  for (const ConvTensor tensor : descriptors_->graph.tensors()) {
+    uids.push_back(static_cast<std::int64_t>(tensor));
+    pointers.push_back(address_of(tensor, problem_, operands));
+  }
   CudnnDescriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, problem_.to_string());
   pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, uids);
-  pack.set_raw(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, pointers.data());
+  pack.set_raw(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, std::ssize(pointers),
+               static_cast<const void*>(pointers.data()));
   pack.set_raw(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &operands.workspace);
   pack.finalize();
   const cudnnStatus_t status = cudnnBackendExecute(handle, descriptors_->engine.plan.get(), pack.get());
@@ -70,16 +91,16 @@ class ConvPlanner {
   [[nodiscard]] const std::string& gpu() const { return search_.gpu(); }
 
   [[nodiscard]] ConvPlan make(const ConvProblem& problem) const {
-    OperationGraph graph = operation_graph(problem, search_.handle());
-    EnginePlan engine = search_.find(graph.graph, rules_of(problem), name_of(problem));
+    ConvGraph graph(problem, search_.handle());
+    EnginePlan engine = search_.find(graph.graph(), rules_of(problem), name_of(problem));
     return plan_of(problem, std::move(graph), std::move(engine));
   }
 
   // The plan of a choice that was made before; nothing where cuDNN does not take it, or it may not be used.
   [[nodiscard]] std::optional<ConvPlan> make(const ConvProblem& problem, const ConvChoice& choice) const {
-    OperationGraph graph = operation_graph(problem, search_.handle());
+    ConvGraph graph(problem, search_.handle());
     std::optional<EnginePlan> engine =
-        search_.recall(graph.graph, rules_of(problem), choice, name_of(problem));
+        search_.recall(graph.graph(), rules_of(problem), choice, name_of(problem));
     if (!engine) return std::nullopt;
     return plan_of(problem, std::move(graph), std::move(*engine));
   }
@@ -93,7 +114,7 @@ class ConvPlanner {
     return fmt::format("the convolution '{}'", problem.to_string());
   }
 
-  static ConvPlan plan_of(const ConvProblem& problem, OperationGraph graph, EnginePlan engine) {
+  static ConvPlan plan_of(const ConvProblem& problem, ConvGraph graph, EnginePlan engine) {
     ConvPlan plan;
     plan.problem_ = problem;
     plan.engine_ = engine.engine;

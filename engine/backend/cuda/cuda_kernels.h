@@ -13,7 +13,7 @@ void register_cuda_kernels();
 
 namespace cuda {
 
-void register_filter_kernels();         // conv2d, linear
+void register_filter_kernels();         // conv2d, norm_act_conv2d, linear
 void register_normalization_kernels();  // batch_norm, batch_norm_act
 void register_elementwise_kernels();    // relu, add, dropout
 void register_loss_kernels();           // softmax_cross_entropy

@@ -4,6 +4,13 @@
 
 namespace secateur::cuda {
 
+FilterLayout conv_filters(const ConvGeometry& geometry, const Shape& weight) {
+  const ConvProblem& problem = geometry.problem;
+  const std::int64_t columns = problem.input.channels / problem.groups;
+  return {storage_type(problem.precision), weight[0] * weight[1] * weight[2], weight[3],
+          problem.filter_elements() / columns, columns};
+}
+
 void cast_filters(void* filters, const void* masters, const FilterLayout& layout, cudaStream_t stream,
                   std::string_view layer) {
   const kernels::DType type = kernel_type(layout.type);

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "backend/cuda/cuda_kernel.h"
+#include "secateur/backend/conv_problem.h"
 
 namespace secateur::cuda {
 
@@ -20,6 +21,9 @@ struct FilterLayout {
 
   [[nodiscard]] std::int64_t stored_bytes() const { return stored_rows * stored_columns * size_of(type); }
 };
+
+// The filters of a convolution: rows K * R * S, columns C / groups. `weight` is the masters' shape.
+[[nodiscard]] FilterLayout conv_filters(const ConvGeometry& geometry, const Shape& weight);
 
 // Filters from masters, zeros in the rest.
 void cast_filters(void* filters, const void* masters, const FilterLayout& layout, cudaStream_t stream,

@@ -1,9 +1,12 @@
-// conv2d and linear.
+// conv2d, norm_act_conv2d and linear.
+#include <array>
+
 #include "backend/cuda/conv_kernel.h"
 #include "backend/cuda/cuda_kernel.h"
 #include "backend/cuda/cuda_kernels.h"
 #include "backend/cuda/filter_memory.h"
 #include "backend/cuda/matmul.h"
+#include "backend/cuda/norm_act_conv_kernel.h"
 
 namespace secateur::cuda {
 namespace {
@@ -134,18 +137,33 @@ class Linear final : public CudaKernel {
   std::int64_t backward_sums_ = Parts::kNone, backward_scratch_ = Parts::kNone;
 };
 
-std::unique_ptr<Kernel> make_convolution(const KernelSetup& setup) {
+ConvRuntime conv_runtime(const KernelSetup& setup) {
   CudaStream& stream = cuda_stream(setup.stream);
-  return make_conv_kernel(setup, {&stream.conv_plans(), stream.cudnn(), stream.handle()});
+  return {&stream.conv_plans(), stream.cudnn(), stream.handle()};
+}
+
+std::optional<std::string> why_no_convolution(const KernelSetup& setup) {
+  constexpr std::array<std::pair<ConvPass, ConvFusion>, 1> kStatistics{
+      {{ConvPass::forward, ConvFusion::statistics}}};
+  if (auto reason = unless_stored_as_expected(setup, setup.inputs.size())) return reason;
+  if (!gives_statistics(setup.node)) return std::nullopt;
+  return why_not_fused(setup, conv_runtime(setup), kStatistics);
 }
 
 }  // namespace
 
 void register_filter_kernels() {
-  register_kernel("conv2d", DeviceKind::cuda,
-                  {.make = make_convolution, .unsupported = [](const KernelSetup& setup) {
-                     return unless_stored_as_expected(setup, setup.inputs.size());
-                   }});
+  register_kernel(
+      "conv2d", DeviceKind::cuda,
+      {.make = [](const KernelSetup& setup) { return make_conv_kernel(setup, conv_runtime(setup)); },
+       .unsupported = why_no_convolution});
+  register_kernel(
+      "norm_act_conv2d", DeviceKind::cuda,
+      {.make = [](const KernelSetup& setup) { return make_norm_act_conv_kernel(setup, conv_runtime(setup)); },
+       .unsupported = [](const KernelSetup& setup) -> std::optional<std::string> {
+         if (auto reason = unless_stored_as_expected(setup, setup.inputs.size())) return reason;
+         return why_no_norm_act_conv(setup, conv_runtime(setup));
+       }});
   register_kernel_of<Linear>("linear");
 }
 

@@ -2,7 +2,9 @@
 #include "backend/cuda/cuda_kernel.h"
 #include "backend/cuda/cuda_kernels.h"
 #include "secateur/dist/communicator.h"
+#include "secateur/graph/conv_fusion.h"
 #include "secateur/kernels/batch_norm_act.h"
+#include "secateur/kernels/batch_norm_sums.h"
 
 namespace secateur::cuda {
 namespace {
@@ -16,7 +18,7 @@ class BatchNorm : public CudaKernel {
   KernelMemory memory() const override {
     KernelMemory memory;
     const std::int64_t workspace = kernels::batch_norm_workspace(shape_);
-    if (batch_statistics_) memory.forward_workspace = moments_bytes() + workspace;
+    if (batch_statistics_ && !given_sums_) memory.forward_workspace = moments_bytes() + workspace;
     // Mean and inverse deviation, so that the backward pass does not depend on what happens to the
     // statistics.
     if (has_backward_ || batch_statistics_) memory.saved = 2 * shape_.channels * size_of(DType::f32);
@@ -33,6 +35,7 @@ class BatchNorm : public CudaKernel {
     auto* running_mean = a.parameters[kRunningMean].as<float>();
     auto* running_variance = a.parameters[kRunningVariance].as<float>();
     auto* mean = static_cast<float*>(a.saved);
+    if (given_sums_) return forward_of_sums(a, residual, parameters);
     if (batch_statistics_ && shared_by_ != nullptr) return forward_of_part(a, residual, parameters);
     if (batch_statistics_) {
       check(kernels::batch_norm_act_training(a.output.data, mean, mean + shape_.channels,
@@ -73,6 +76,7 @@ class BatchNorm : public CudaKernel {
         relu_(relu),
         has_residual_(setup.inputs.size() > 1),
         batch_statistics_(setup.batch_statistics),
+        given_sums_(takes_statistics(setup.node)),
         shared_by_(setup.batch_statistics ? setup.batch_shared_by : nullptr),
         images_(setup.output.shape[0]),
         has_backward_(setup.has_backward()),
@@ -94,6 +98,19 @@ class BatchNorm : public CudaKernel {
   }
   [[nodiscard]] std::int64_t sums_bytes() const {
     return shared_by_ != nullptr ? 2 * shape_.channels * size_of(DType::f32) : 0;
+  }
+
+  void forward_of_sums(const ForwardArguments& a, const void* residual,
+                       const kernels::BatchNormParameters& parameters) {
+    auto* mean = static_cast<float*>(a.saved);
+    float* inverse_deviation = mean + shape_.channels;
+    check(kernels::batch_norm_finish_sums(
+        {.mean = mean, .inverse_deviation = inverse_deviation},
+        {a.parameters[kRunningMean].as<float>(), a.parameters[kRunningVariance].as<float>(), momentum_},
+        {a.input_sums, a.input_sums + shape_.ld}, shape_.rows, parameters, shape_.channels, shape_.channels,
+        handle()));
+    check(kernels::batch_norm_act_apply(a.output.data, a.inputs[0].data, residual, parameters, mean,
+                                        inverse_deviation, relu_, shape_, handle()));
   }
 
   void forward_of_part(const ForwardArguments& a, const void* residual,
@@ -126,9 +143,9 @@ class BatchNorm : public CudaKernel {
                                                 kernels::batch_norm_workspace(shape_), handle()));
     shared_by_->sum(stream(), DType::f32, sums, 2 * shape_.channels);
     check(kernels::batch_norm_act_backward_apply(
-        gradients.dx, gradients.dresidual, sums, shape_.rows / images_ * a.step.batch_samples,
-        a.output_gradient.data, a.inputs[0].data, a.output.data, parameters_of(a.parameters), mean,
-        inverse_deviation, relu_, shape_, handle()));
+        gradients.dx, gradients.dresidual, {sums, sums + shape_.channels},
+        shape_.rows / images_ * a.step.batch_samples, a.output_gradient.data, a.inputs[0].data, a.output.data,
+        parameters_of(a.parameters), mean, inverse_deviation, relu_, shape_, handle()));
   }
 
   [[nodiscard]] kernels::BatchNormParameters parameters_of(std::span<const Tensor> parameters) const {
@@ -139,6 +156,7 @@ class BatchNorm : public CudaKernel {
   bool relu_;
   bool has_residual_;
   bool batch_statistics_;
+  bool given_sums_;          // the batch's statistics come with the first input
   Communicator* shared_by_;  // null: the batch is this process's alone
   std::int64_t images_;
   bool has_backward_;

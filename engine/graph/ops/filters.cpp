@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <iterator>
+
 #include "graph/builtin_ops.h"
 #include "secateur/core/error.h"
 
@@ -136,6 +139,31 @@ class FoldedConv2d final : public Conv2d {
   }
 };
 
+// norm_act_conv2d: conv2d(relu(batch_norm(x))) by batch statistics that come with x as sums over its
+// channels; gives the sums of its own output's. The attributes of conv2d, and epsilon (1e-5), momentum (0.1)
+// of the batch norm. Parameters: those of the batch norm, then those of the convolution. Made for training
+// Programs (graph/conv_fusion.h), never by a model.
+class NormActConv2d final : public Conv2d {
+ public:
+  std::string_view name() const override { return "norm_act_conv2d"; }
+
+  std::vector<ParameterSpec> parameters(const Node& node, std::span<const MapShape> inputs) const override {
+    const Shape shape{inputs[0].channels};
+    const std::vector<AxisRole> axes{AxisRole::input};
+    std::vector<ParameterSpec> specs{
+        {"scale", ParameterKind::norm_scale, shape, axes, 0, 1},
+        {"shift", ParameterKind::norm_shift, shape, axes, 0, 1},
+        {"running_mean", ParameterKind::running_mean, shape, axes, 0, 1},
+        {"running_variance", ParameterKind::running_variance, shape, axes, 0, 1}};
+    std::ranges::move(Conv2d::parameters(node, inputs), std::back_inserter(specs));
+    return specs;
+  }
+
+  void channels(const Node& /*node*/, ChannelRule& /*rule*/) const override {
+    fail("norm_act_conv2d belongs to a Program's executed graph, which is never pruned");
+  }
+};
+
 // linear: attributes out_features, bias (1). Input [1, 1, F]; weight [K, F], bias [K].
 class Linear final : public Op {
  public:
@@ -185,6 +213,7 @@ class Linear final : public Op {
 void add_filter_ops(std::vector<std::unique_ptr<Op>>& ops) {
   ops.push_back(std::make_unique<Conv2d>());
   ops.push_back(std::make_unique<FoldedConv2d>());
+  ops.push_back(std::make_unique<NormActConv2d>());
   ops.push_back(std::make_unique<Linear>());
 }
 

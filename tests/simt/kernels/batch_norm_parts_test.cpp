@@ -93,9 +93,9 @@ void check_parts(DType type, const Layout& layout, const std::vector<std::int64_
   const Array<float> all_sums(sums);
   for (Part& part : parts) {
     ASSERT_TRUE(succeeded(batch_norm_act_backward_apply(
-        part.dx.data(), part.dresidual.data(), all_sums.data(), total, part.dy.data(), part.x.data(),
-        part.y.data(), parameters, part.saved_mean.data(), part.saved_inverse.data(), true, part.shape,
-        nullptr)));
+        part.dx.data(), part.dresidual.data(), {all_sums.data(), all_sums.data() + kChannels}, total,
+        part.dy.data(), part.x.data(), part.y.data(), parameters, part.saved_mean.data(),
+        part.saved_inverse.data(), true, part.shape, nullptr)));
     EXPECT_TRUE(part.dx.padding_untouched());
   }
 
@@ -169,10 +169,14 @@ TEST(BatchNormParts, RefuseWhatBreaksTheContract) {
   EXPECT_TRUE(refused(batch_norm_act_merged(map.data(), channel.data(), channel.data(), {}, map.data(), 0,
                                             map.data(), nullptr, {}, false, shape, nullptr),
                       "parts"));
+  EXPECT_TRUE(refused(batch_norm_act_backward_apply(map.data(), nullptr, {channel.data(), channel.data()}, 1,
+                                                    map.data(), map.data(), nullptr, {}, channel.data(),
+                                                    channel.data(), false, shape, nullptr),
+                      "total_rows is 1"));
   EXPECT_TRUE(refused(
-      batch_norm_act_backward_apply(map.data(), nullptr, map.data(), 1, map.data(), map.data(), nullptr, {},
-                                    channel.data(), channel.data(), false, shape, nullptr),
-      "total_rows is 1"));
+      batch_norm_act_backward_apply(map.data(), nullptr, {channel.data(), nullptr}, 2, map.data(), map.data(),
+                                    nullptr, {}, channel.data(), channel.data(), false, shape, nullptr),
+      "both be given"));
 }
 
 }  // namespace

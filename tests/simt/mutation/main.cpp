@@ -41,6 +41,7 @@ std::string tests_of(const std::string& where) {
       {"augment.cu", "Augment.*"},
       {"batch_norm_act.cu", "BatchNormAct.*"},
       {"batch_norm_act_backward.cu", "BatchNormAct.*"},
+      {"batch_norm_sums.cu", "BatchNormSums.*"},
       {"device/batch_norm.cuh", "BatchNormAct.*"},
       {"channel_gather.cu", "ChannelGather.*"},
       {"channel_moments.cu", "ChannelMoments.*"},

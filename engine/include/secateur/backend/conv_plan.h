@@ -31,12 +31,29 @@ namespace secateur {
 
 // Operands of a pass, in device memory: forward reads input and filter and writes output; input_gradient
 // reads filter and output (its gradient) and writes input; weight_gradient reads input and output and writes
-// filter.
+// filter. Fusions (backend/conv_problem.h) have more, fp32 unless said otherwise, each on a 16-byte boundary.
+
+struct BatchNormOperands {  // one value a channel of the input
+  void* factor = nullptr;   // fp16: forward and weight_gradient read these two
+  void* offset = nullptr;
+  // input_gradient reads these, writes its `input` masked by the ReLU, and the gradients.
+  void* x = nullptr;  // the map that is normalised
+  float* mean = nullptr;
+  float* inverse_deviation = nullptr;
+  float* scale = nullptr;
+  float* shift = nullptr;
+  float* scale_gradient = nullptr;
+  float* shift_gradient = nullptr;
+  float* factors = nullptr;  // [3, channels]: written, and of no use where the gradients are known
+};
+
 struct ConvOperands {
   void* input = nullptr;
   void* filter = nullptr;
   void* output = nullptr;
   void* workspace = nullptr;
+  float* sums = nullptr;  // [2, channels of the output]: sums of it, and of its squares
+  BatchNormOperands norm;
 };
 
 class ConvPlan {

@@ -18,6 +18,7 @@
 #include <string_view>
 
 #include "secateur/backend/kernel.h"
+#include "secateur/graph/conv_fusion.h"
 
 namespace secateur {
 
@@ -37,6 +38,15 @@ struct ConvMap {
 // What a plan is for. Filters are [output.channels, kernel, input.channels / groups], dense. Every operand
 // has the precision's storage type, weight gradients too: cuDNN 9.19 has no engine that writes fp32 from
 // 16-bit maps (it accumulates in fp32 and rounds once).
+//
+// With a fusion the pass does more than the convolution (fp16 alone, channels in multiples of 8, one group;
+// cuDNN has no other engines). a_c(x) = factor_c * x + offset_c is the batch norm of the layer before:
+//   forward, statistics        y = conv(x, w);               sum_k, sum_of_squares_k of y over images,
+//   positions forward, norm_act          y = conv(max(a(x), 0), w);    the same weight_gradient, norm_act  dw
+//   from max(a(x), 0) and dy input_gradient, norm_act   dz = conv^T(dy, w) where scale_c * (x - mean_c) *
+//   inverse_deviation_c + shift_c
+//                              is positive, else 0; the gradients of that batch norm's scale and shift, and
+//                              three factors a channel of which dx could be made
 struct ConvProblem {
   ConvPass pass = ConvPass::forward;
   Precision precision = Precision::fp32;
@@ -48,6 +58,7 @@ struct ConvProblem {
   std::array<std::int64_t, 2> padding{0, 0};
   std::array<std::int64_t, 2> dilation{1, 1};
   std::int64_t groups = 1;
+  ConvFusion fusion = ConvFusion::none;
 
   auto operator<=>(const ConvProblem&) const = default;
   // "input_gradient of 128 x 32x32x16 -> 32x32x16, 3x3, stride 1, padding 1, bf16"
@@ -62,6 +73,10 @@ struct ConvProblem {
   [[nodiscard]] std::int64_t bytes() const;
 };
 
+// Throws Error that says why for a fusion that cuDNN has on no GPU: of a pass that has none, of another
+// precision, with groups, with channels that are not multiples of 8.
+void require_fusible(const ConvProblem& problem);
+
 // A convolution node as its kernel runs it.
 struct ConvGeometry {
   ConvLayout layout = ConvLayout::dense;
@@ -70,7 +85,7 @@ struct ConvGeometry {
   std::int64_t out_channels = 0;  // logical
   bool copies_input = false;      // layout grouped: the map is copied to or from a dense one
   bool copies_output = false;     // likewise
-  [[nodiscard]] ConvProblem pass(ConvPass pass) const;
+  [[nodiscard]] ConvProblem pass(ConvPass pass, ConvFusion fusion = ConvFusion::none) const;
   // True when the fp32 masters are what cuDNN reads.
   [[nodiscard]] bool uses_masters() const;
 };

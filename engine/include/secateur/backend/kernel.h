@@ -84,6 +84,11 @@ struct ForwardArguments {
   void* saved = nullptr;
   void* workspace = nullptr;
   const StepState& step;
+  // Sums of a map's channels and of their squares, [2, stored channels], zeros for padding lanes: of the
+  // first input where the node takes them, of the output where it gives them (graph/conv_fusion.h); else
+  // null.
+  const float* input_sums = nullptr;
+  float* output_sums = nullptr;
 };
 
 // Gradients are overwritten, not added to. An input gradient that is not wanted has no memory
@@ -123,6 +128,9 @@ void register_kernel(std::string_view op, DeviceKind device, KernelEntry entry);
 // Throws Error that names op, device and reason when there is no kernel or it does not support the setup.
 [[nodiscard]] std::unique_ptr<Kernel> make_kernel(const KernelSetup& setup);
 [[nodiscard]] bool has_kernel(std::string_view op, DeviceKind device);
+// Why make_kernel would throw for this setup: that there is no kernel, or the kernel's own reason; nothing
+// where it would not.
+[[nodiscard]] std::optional<std::string> why_no_kernel(const KernelSetup& setup);
 
 // Makes the built-in ops and the kernels of the host devices known (idempotent, thread-safe). Every entry
 // point of the engine calls it, so that a static library cannot lose its registrations to the linker.

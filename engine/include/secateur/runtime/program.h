@@ -13,6 +13,7 @@
 
 #include "secateur/backend/kernel.h"
 #include "secateur/core/slab.h"
+#include "secateur/graph/conv_fusion.h"
 #include "secateur/runtime/model.h"
 
 namespace secateur {
@@ -58,6 +59,9 @@ struct ProgramOptions {
   DistillationOptions distillation = {};  // of a training program
   std::vector<NodeId> taps = {};  // nodes of the model's graph whose values (and gradients) stay readable
   bool fuse = true;               // false: one kernel a node, the reference path
+  // With `fuse`, where the mode is train and the device has engines for it: convolutions take batch norm's
+  // statistics along and apply batch norm and ReLU to what they read (graph/conv_fusion.h).
+  bool fuse_convolutions = true;
   // Channel axes of activations are stored padded to a multiple of this; 0: as the device and precision take
   // it (8 in 16 bits on a GPU, else 1).
   std::int64_t channel_padding = 0;
@@ -115,6 +119,8 @@ class Program {
 
   [[nodiscard]] std::int64_t planned_bytes() const;
   [[nodiscard]] std::int64_t lower_bound_bytes() const;  // no plan of these buffers needs less
+  // What became of each convolution; empty where the device or the options leave all of them alone.
+  [[nodiscard]] std::span<const ConvFusionChoice> conv_fusions() const;
   // Kernels run by forward() and by backward().
   [[nodiscard]] std::int64_t forward_steps() const;
   [[nodiscard]] std::int64_t backward_steps() const;

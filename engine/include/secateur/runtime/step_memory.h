@@ -15,7 +15,8 @@ struct StepOptions {
   std::int64_t batch = 128;
   Precision precision = Precision::fp32;
   bool training = true;
-  bool frozen = false;  // of an inference: batch norms are folded into filters where the device can
+  bool frozen = false;            // of an inference: batch norms are folded into filters where the device can
+  bool fuse_convolutions = true;  // of training (ProgramOptions)
 };
 
 struct StepMemory {

@@ -21,6 +21,10 @@ class Teacher {
   void answer(Program& pupil);
 
   [[nodiscard]] const Model& model() const { return model_; }
+  // Where its answers are queued.
+  [[nodiscard]] const Stream& stream() const { return stream_; }
+  // Grows when its memory is replaced, after which answers that were recorded are out of date.
+  [[nodiscard]] std::int64_t arena_generation() const { return arena_.generation(); }
 
  private:
   Program& program_for(const Tensor& images);

@@ -30,8 +30,9 @@ struct TrainerOptions {
   double label_smoothing = 0;
   DistillationOptions distillation = {};  // with a weight, teach() must be called before training
   ResizingOptions resizing = {};
-  double average_decay = 0;  // of the averaged weights (weight_average.h); 0: none are kept
-  bool drop_last = false;    // true: the last, smaller batch of an epoch is not trained on
+  double average_decay = 0;       // of the averaged weights (weight_average.h); 0: none are kept
+  bool fuse_convolutions = true;  // batch norm in the convolutions around it, where the device can (Program)
+  bool drop_last = false;         // true: the last, smaller batch of an epoch is not trained on
   std::uint64_t seed = 1;
   // Where the device can: a step is recorded once and replayed, and the host looks at loss and counts after
   // the first and then every `read_every` steps, and after the last of an epoch. False: after every step.
@@ -94,6 +95,7 @@ class Interrupted : public Error {
 };
 
 class RecordedSteps;
+struct StepOptions;  // secateur/runtime/step_memory.h
 
 class Trainer {
  public:
@@ -164,6 +166,7 @@ class Trainer {
 
   void compile();
   void take_terms(TrainHook& hook);
+  [[nodiscard]] StepOptions step_options() const;
   // Of this process's part of a batch.
   [[nodiscard]] std::unique_ptr<Program> program_of(const BatchPart& part, std::int64_t image_size);
   EpochReport run_steps(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer,

@@ -67,6 +67,13 @@ struct BatchNormRunning {
                                            const BatchNormParameters& parameters, bool relu,
                                            const BatchNormShape& shape, StreamHandle stream);
 
+// Normalises by statistics of a batch that are known already (batch_norm_sums.h). `residual` may be null. One
+// read of x and of residual, one write.
+[[nodiscard]] Status batch_norm_act_apply(void* y, const void* x, const void* residual,
+                                          const BatchNormParameters& parameters, const float* saved_mean,
+                                          const float* saved_inverse_deviation, bool relu,
+                                          const BatchNormShape& shape, StreamHandle stream);
+
 // Normalises by given statistics. `residual` may be null. y may be x or residual.
 [[nodiscard]] Status batch_norm_act_inference(void* y, const void* x, const void* residual,
                                               const BatchNormParameters& parameters, const float* mean,
@@ -109,12 +116,13 @@ struct BatchNormGradients {
                                                   const float* saved_inverse_deviation, bool relu,
                                                   const BatchNormShape& shape, void* workspace,
                                                   std::int64_t workspace_bytes, StreamHandle stream);
-// `sums` is null for given statistics.
-[[nodiscard]] Status batch_norm_act_backward_apply(void* dx, void* dresidual, const float* sums,
-                                                   std::int64_t total_rows, const void* dy, const void* x,
-                                                   const void* y, const BatchNormParameters& parameters,
-                                                   const float* saved_mean,
-                                                   const float* saved_inverse_deviation, bool relu,
-                                                   const BatchNormShape& shape, StreamHandle stream);
+struct BatchNormGradientSums {  // [channels] each; both null for given statistics
+  const float* dz = nullptr;
+  const float* dz_xhat = nullptr;
+};
+[[nodiscard]] Status batch_norm_act_backward_apply(
+    void* dx, void* dresidual, const BatchNormGradientSums& sums, std::int64_t total_rows, const void* dy,
+    const void* x, const void* y, const BatchNormParameters& parameters, const float* saved_mean,
+    const float* saved_inverse_deviation, bool relu, const BatchNormShape& shape, StreamHandle stream);
 
 }  // namespace secateur::kernels
