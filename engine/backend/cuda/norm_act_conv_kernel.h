@@ -2,13 +2,13 @@
 // reads, in three passes of fused engines. The normalised map is never in memory: the map that came in is
 // read again by both gradients.
 //
-//   forward   statistics of the batch from the sums that came with the map (a small kernel: mean, inverse
-//             deviation, running statistics, factor and offset a channel), then the convolution, which gives
-//             sums of its own output
-//   backward  the weight gradient, with batch norm and ReLU applied in its main loop; the input gradient,
-//   masked
-//             by the ReLU, with the gradients of batch norm's scale and shift from its epilogue; and from
-//             these the gradient of the map that came in, in place (batch_norm_act_backward_apply)
+// Forward: statistics of the batch from the sums that came with the map (a small kernel: mean, inverse
+// deviation, running statistics, factor and offset a channel), then the convolution, which gives sums of its
+// own output.
+//
+// Backward: the weight gradient, with batch norm and ReLU applied in its main loop; the input gradient,
+// masked by the ReLU, with the gradients of batch norm's scale and shift from its epilogue; and from these
+// the gradient of the map that came in, in place (batch_norm_act_backward_apply).
 //
 // Maps are computed over their stored width, as conv2d's are: odd widths run on padding lanes, for which
 // factor, offset and parameters are zero.

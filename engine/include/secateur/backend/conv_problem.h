@@ -41,12 +41,16 @@ struct ConvMap {
 //
 // With a fusion the pass does more than the convolution (fp16 alone, channels in multiples of 8, one group;
 // cuDNN has no other engines). a_c(x) = factor_c * x + offset_c is the batch norm of the layer before:
-//   forward, statistics        y = conv(x, w);               sum_k, sum_of_squares_k of y over images,
-//   positions forward, norm_act          y = conv(max(a(x), 0), w);    the same weight_gradient, norm_act  dw
-//   from max(a(x), 0) and dy input_gradient, norm_act   dz = conv^T(dy, w) where scale_c * (x - mean_c) *
-//   inverse_deviation_c + shift_c
-//                              is positive, else 0; the gradients of that batch norm's scale and shift, and
-//                              three factors a channel of which dx could be made
+//
+//   forward, statistics:        y = conv(x, w); sum_k and sum_of_squares_k of y over images and positions
+//
+//   forward, norm_act:          y = conv(max(a(x), 0), w); the same sums
+//
+//   weight_gradient, norm_act:  dw from max(a(x), 0) and dy
+//
+//   input_gradient, norm_act:   dz = conv^T(dy, w) where the batch norm of x is positive, else 0; the
+//                               gradients of its scale and shift; three factors a channel of which dx could
+//                               be made
 struct ConvProblem {
   ConvPass pass = ConvPass::forward;
   Precision precision = Precision::fp32;
