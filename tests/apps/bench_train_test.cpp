@@ -71,8 +71,8 @@ TEST_F(BenchTrain, WritesTheStepInItsPartsAndWhatItTook) {
   ASSERT_EQ(run("--blocks 3 --threads 1 --json " + path("a.json")), 0) << text_;
   const json report = json::parse(read("a.json"));
   EXPECT_EQ(report.at("settings"), json::parse(R"({"model": "resnet8", "batch": 4, "precision": "fp32",
-      "data": "noise", "image_size": 32, "input": "augmented", "images_per_block": 8, "steps_per_block": 2,
-      "blocks": 3})"));
+      "data": "noise", "image_size": 32, "input": "augmented", "fuse": "auto", "images_per_block": 8,
+      "steps_per_block": 2, "blocks": 3})"));
   EXPECT_EQ(report.at("machine").at("threads"), 1);
   EXPECT_FALSE(report.contains("peer"));
 
