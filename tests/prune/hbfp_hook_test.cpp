@@ -76,9 +76,9 @@ TEST(HbfpHook, ItsTermsAreTheGradientOfTheSumOverThePairs) {
     std::vector<double> weights = run.whole.model.read(p, *run.whole.stream);
     for (std::size_t i = 0; i < weights.size(); i += 5) {
       const double kept = weights[i];
-      const auto sum_at = [&](double value) {
+      const auto sum_at = [&, count = filters](double value) {
         weights[i] = value;
-        const double sum = sum_of_nearest(norms_of(weights, filters), filters / 2);
+        const double sum = sum_of_nearest(norms_of(weights, count), count / 2);
         weights[i] = kept;
         return sum;
       };
