@@ -37,12 +37,11 @@ class Add final : public Op {
   std::string_view name() const override { return "add"; }
   std::pair<int, int> arity() const override { return {2, 1024}; }
   bool passes_gradient() const override { return true; }
-  MapShape output_shape(const Node& node, std::span<const MapShape> inputs) const override {
+  MapShape output_shape(const Node& /*node*/, std::span<const MapShape> inputs) const override {
     for (std::size_t i = 1; i < inputs.size(); ++i) {
       require(inputs[i] == inputs[0],
               "inputs of 'add' have one shape, but {}x{}x{} meets {}x{}x{} (input {})", inputs[0].height,
-              inputs[0].width, inputs[0].channels, inputs[i].height, inputs[i].width, inputs[i].channels,
-              node.inputs[i]);
+              inputs[0].width, inputs[0].channels, inputs[i].height, inputs[i].width, inputs[i].channels, i);
     }
     return inputs[0];
   }
