@@ -1,5 +1,6 @@
 #include "simt/executor.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <memory>
@@ -109,7 +110,7 @@ void run_block(const LaunchShape& shape, const Dim3& block, const std::vector<st
   m.at_barrier = 0;
   m.warps.assign((shape.threads + 31) / 32, Warp{});
   m.threads.assign(shape.threads, Thread{});
-  std::memset(m.dynamic.data(), 0xFF, m.dynamic.size() * sizeof(std::uint64_t));
+  std::ranges::fill(m.dynamic, ~std::uint64_t{0});
   for (unsigned i = 0; i < shape.threads; ++i) {
     m.threads[i].position = {{i, 0, 0}, block, {shape.threads, 1, 1}, shape.grid};
     m.threads[i].interval = {i, 0, 0};
