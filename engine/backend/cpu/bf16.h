@@ -17,13 +17,15 @@ class Bf16 {
   Bf16() = default;
   // To the nearest, ties to even; a NaN stays one. Both ways implicit, so that a loop over floats is a loop
   // over these by its type alone.
+  // NOLINTBEGIN(google-explicit-constructor)
   Bf16(float value) : bits_(rounded(value)) {}
+  operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits_) << 16); }
+  // NOLINTEND(google-explicit-constructor)
   // Of its own, for GCC 12 does not vectorise loops that store by way of a temporary.
   Bf16& operator=(float value) {
     bits_ = rounded(value);
     return *this;
   }
-  operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits_) << 16); }
 
  private:
   static std::uint16_t rounded(float value) {

@@ -37,9 +37,8 @@ void register_filter_kernel(std::string_view op) {
   register_kernel(op, DeviceKind::cpu,
                   {.make = [](const KernelSetup& setup) { return std::make_unique<KernelType>(setup); },
                    .unsupported = [](const KernelSetup& setup) -> std::optional<std::string> {
-                     if (const auto reason = why_no_precision(DeviceKind::cpu, setup.precision))
-                       return reason;
-                     return unless_host_maps(setup, {});
+                     auto reason = why_no_precision(DeviceKind::cpu, setup.precision);
+                     return reason ? reason : unless_host_maps(setup, {});
                    }});
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstring>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -207,7 +206,7 @@ Snapshot save_buffers() {
 
 void restore_buffers(const Snapshot& snapshot) {
   for (std::size_t i = 0; i < snapshot.size(); ++i) {
-    std::memcpy(live_buffers()[i]->data(), snapshot[i].data(), snapshot[i].size());
+    std::ranges::copy(snapshot[i], live_buffers()[i]->data());
   }
 }
 

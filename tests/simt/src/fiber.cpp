@@ -12,6 +12,7 @@
 #endif
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -150,6 +151,8 @@ void FiberPool::reset(std::size_t index, Entry entry) {
   fiber.entry = entry;
 #if defined(__SANITIZE_ADDRESS__)
   fiber.fake_stack = nullptr;
+  // What stood on it when a fault ended the block before is no frame any more.
+  ASAN_UNPOISON_MEMORY_REGION(fiber.stack.bottom(), kStackBytes);
 #endif
   prepare(fiber.context, fiber.stack, start);
 }
