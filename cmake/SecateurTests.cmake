@@ -12,6 +12,7 @@ if(SECATEUR_SANITIZE OR SECATEUR_COVERAGE)
 endif()
 if(SECATEUR_SANITIZE MATCHES "address")
   list(APPEND sanitizer_environment "ASAN_OPTIONS=strict_string_checks=1:check_initialization_order=1"
+       "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/sanitizers/leak.supp:print_suppressions=0"
        "UBSAN_OPTIONS=print_stacktrace=1")
 elseif(SECATEUR_SANITIZE MATCHES "thread")
   list(APPEND sanitizer_environment OMP_NUM_THREADS=1
