@@ -80,7 +80,9 @@ TEST(BatchNormSums, GiveTheStatisticsOfTheMap) {
         for (auto* list : {&mean, &inverse, &factor, &offset}) list->push_back(0);
         continue;
       }
-      const auto at = [&](std::int64_t row) { return x[static_cast<std::size_t>(row * channels + k)]; };
+      const auto at = [&, width = channels](std::int64_t row) {
+        return x[static_cast<std::size_t>(row * width + k)];
+      };
       for (std::int64_t row = 0; row < rows; ++row) m += at(row) / static_cast<double>(rows);
       for (std::int64_t row = 0; row < rows; ++row)
         variance += (at(row) - m) * (at(row) - m) / static_cast<double>(rows);
