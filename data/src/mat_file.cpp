@@ -204,7 +204,8 @@ double number_of(const MatBytes& bytes, const MatArray& array) {
   std::size_t at = array.at;
   const MatBytes::Element element = bytes.next(at, array.end);
   const std::span<const std::byte> data = bytes.data(element);
-  const auto as = [&]<class T>(T /*of this type*/) -> double {
+  const auto as = [&](auto of_this_type) -> double {
+    using T = decltype(of_this_type);
     if (data.size() != sizeof(T)) {
       bytes.fail_at(element.offset,
                     fmt::format("expected a number of {} bytes, got {}", sizeof(T), data.size()));
