@@ -225,15 +225,14 @@ Status batch_norm_act_merged(void* y, float* saved_mean, float* saved_inverse_de
   check_running(check, running);
   check.that(y != x, "y must not be x: the backward pass needs x");
   if (check.failed()) return check.status();
-  return with_layout(shape, {x, y, residual}, [&]<typename T, bool kAligned>() -> Status {
-    const Status status = launch_finish<T>(saved_mean, saved_inverse_deviation, running,
-                                           reinterpret_cast<const Moments*>(moments), nullptr, parts,
-                                           parameters.epsilon, shape, stream);
-    if (!status.ok()) return status;
-    const Channels channels{parameters.scale, parameters.shift, saved_mean, saved_inverse_deviation};
-    return launch_apply<T, kAligned, false>(y, x, residual, channels, parameters.epsilon, relu, shape,
-                                            stream);
+  const Status finished = with_type(shape.type, [&]<typename T>() -> Status {
+    return launch_finish<T>(saved_mean, saved_inverse_deviation, running,
+                            reinterpret_cast<const Moments*>(moments), nullptr, parts, parameters.epsilon,
+                            shape, stream);
   });
+  if (!finished.ok()) return finished;
+  return batch_norm_act_apply(y, x, residual, parameters, saved_mean, saved_inverse_deviation, relu, shape,
+                              stream);
 }
 
 Status batch_norm_act_apply(void* y, const void* x, const void* residual,
