@@ -94,7 +94,9 @@ TEST_F(BenchTrain, WritesTheStepInItsPartsAndWhatItTook) {
   EXPECT_GT(report.at("kernels").at("forward"), 0);
   EXPECT_GT(report.at("kernels").at("backward"), report.at("kernels").at("forward"));
   EXPECT_GT(report.at("floor").at("fraction"), 0);
-  EXPECT_LT(report.at("floor").at("fraction"), 4);  // of what Winograd's filtering saves, all
+#ifndef __SANITIZE_ADDRESS__  // loops that a sanitizer slows down measure no ceiling
+  EXPECT_LT(report.at("floor").at("fraction"), 1.5);
+#endif
 }
 
 TEST_F(BenchTrain, TakesTurnsWithAPeerAndComparesWithItsFastestVariant) {
