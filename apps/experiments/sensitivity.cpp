@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "secateur/called_as.h"
 #include "secateur/core/error.h"
 #include "secateur/io/files.h"
 #include "secateur/io/recipe.h"
@@ -138,8 +139,8 @@ int run_sensitivity(const RunOptions& options, const SensitivityArguments& argum
   recipe.set("prune.rate-policy", std::string("sensitivity"));
   recipe.set("prune.rate-table", rates);
   write_text(out / "rates.toml", recipe.to_toml());
-  fmt::print("rates:    {}  (what each layer tolerates within {}; secateur prune --recipe takes it)\n",
-             (out / "rates.toml").string(), percent(arguments.tolerance));
+  fmt::print("rates:    {}  (what each layer tolerates within {}; {} prune --recipe takes it)\n",
+             (out / "rates.toml").string(), percent(arguments.tolerance), called_as());
   return 0;
 }
 

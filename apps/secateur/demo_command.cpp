@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "secateur/budget_words.h"
+#include "secateur/called_as.h"
 #include "secateur/commands.h"
 #include "secateur/text.h"
 
@@ -60,13 +61,11 @@ int run_demo(RunOptions& options, OptionFlags& flags) {
 
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   fmt::print(
-      "\nDone in {}. Open {} in a browser. Next:\n"
-      "  secateur inspect {}                  what is left, layer by layer\n"
-      "  secateur inspect --verify {}         removed equals masked\n"
-      "  secateur data fetch cifar10          real data; then: secateur train --model resnet20 --data "
-      "cifar10\n",
-      duration_text(elapsed.count()), pruned.report().string(), pruned.model().string(),
-      pruned.model().string());
+      "\nDone in {0}. Open {1} in a browser. Next:\n"
+      "  {2} inspect {3}             what is left, layer by layer\n"
+      "  {2} inspect --verify {3}    removed equals masked\n"
+      "  {2} data fetch cifar10      real data; then: {2} train --model resnet20 --data cifar10\n",
+      duration_text(elapsed.count()), pruned.report().string(), called_as(), pruned.model().string());
   return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "experiments/command.h"
 #include "experiments/sensitivity.h"
 #include "secateur/bench_words.h"
+#include "secateur/called_as.h"
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
 #include "secateur/core/log.h"
@@ -40,7 +41,7 @@ constexpr const char* kDescription =
 class CommandLine {
  public:
   CommandLine()
-      : app_(kDescription, "secateur"),
+      : app_(as_called(kDescription), called_as()),
         interchange_(app_, options_, [this](std::function<int()> action) { action_ = std::move(action); }),
         data_(app_, options_, [this](std::function<int()> action) { action_ = std::move(action); }),
         bench_(app_, options_, [this](std::function<int()> action) { action_ = std::move(action); }) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "secateur/called_as.h"
 #include "secateur/core/error.h"
 
 namespace secateur::app {
@@ -166,7 +167,7 @@ std::vector<CLI::App*> words_below(CLI::App& command) {
 std::size_t attach(CLI::App& command, const std::string& path) {
   const auto* page = std::ranges::find(kPages, path, &Page::word);
   require(page != kPages.end(), "the word '{}' has no page in the manual", path);
-  if (!page->text.empty()) command.footer("\n" + std::string(page->text));
+  if (!page->text.empty()) command.footer("\n" + as_called(page->text));
   if (!page->group.empty()) command.group(std::string(page->group));
   std::size_t pages = 1;
   for (CLI::App* word : words_below(command)) pages += attach(*word, path + " " + word->get_name());
@@ -185,7 +186,7 @@ void add_manual(CLI::App& app) {
     app.remove_subcommand(word.get());
     app.add_subcommand(word);
   }
-  app.footer(std::string(kProgram));
+  app.footer(as_called(kProgram));
 }
 
 }  // namespace secateur::app

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "secateur/called_as.h"
 #include "secateur/run_report.h"
 #include "secateur/train/trainer.h"
 
@@ -29,8 +30,8 @@ int finish_run(const RunFolder& folder, const char* word, const std::function<vo
     work();
   } catch (const Interrupted&) {
     if (!folder.writes()) return 130;
-    fmt::print("\nstopped; the checkpoint is {}. Go on with: secateur {} --out {} --resume\n",
-               folder.checkpoint().string(), word, folder.path().string());
+    fmt::print("\nstopped; the checkpoint is {}. Go on with: {} {} --out {} --resume\n",
+               folder.checkpoint().string(), called_as(), word, folder.path().string());
     return 130;
   }
   if (!folder.writes()) return 0;

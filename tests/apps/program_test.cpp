@@ -158,6 +158,15 @@ TEST_F(Program, MistakesAreNamedWithTheNearestThatThereIs) {
   EXPECT_TRUE(set.says("did you mean 'cifar10'?")) << set.text;
 }
 
+// Commands in hints and examples can be copied: they spell the program as it was called.
+TEST_F(Program, ExamplesSpellTheProgramAsItWasCalled) {
+  EXPECT_TRUE(
+      run("train --help").says("\n  " + std::string(test::kProgram) + " train --resume --out runs/r20\n"));
+  const Outcome launched = run("train --help", "SECATEUR_CALLED_AS=./secateur");
+  EXPECT_TRUE(launched.says("Usage: ./secateur train")) << launched.text;
+  EXPECT_TRUE(launched.says("\n  ./secateur train --resume --out runs/r20\n")) << launched.text;
+}
+
 TEST_F(Program, CheckReadsACommandLineAndDoesNothing) {
   const std::string training = "train --epochs 3 --out " + path("run");
   const Outcome good = run("--check " + training);

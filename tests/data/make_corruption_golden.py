@@ -3,52 +3,24 @@
 of PyPI has them) make of one image. Those that draw random numbers are handed the ones that the engine draws (seed 0, image
 0): its generator, Philox4x32-10, is written here once more, and NumPy's drawing functions are replaced by it.
 
-    pip install imagenet-c opencv-python-headless scikit-image scipy "numpy<2" pillow
+    apt-get install libmagickwand-6.q16-6
+    pip install imagenet-c opencv-python-headless scikit-image scipy "numpy<2" pillow wand
     python3 make_corruption_golden.py
 
-A line is: corruption, severity, then 64 values in levels, before they are rounded. Their package imports ImageMagick's
-binding, which these corruptions do not use: an empty module stands in. Not here: motion_blur and snow, which do use it,
-and frost, whose photographs the engine does not have.
+A line is: corruption, severity, then 64 values in levels, before they are rounded. Not here: frost, whose photographs the
+engine does not have.
 """
 
 import pathlib
-import sys
-import types
 
 import numpy
 import scipy.stats
+from imagenet_c import corruptions
+from PIL import Image
 
 SIDE = 224  # that the authors' script pixelates to
 VALUES = 64
 STRIDE = 2351
-
-
-def stand_in(name, **members):
-    module = types.ModuleType(name)
-    for key, value in members.items():
-        setattr(module, key, value)
-    sys.modules[name] = module
-    return module
-
-
-class Anything:
-    def __getattr__(self, name):
-        return Anything()
-
-    def __call__(self, *arguments):
-        return Anything()
-
-
-class WandImage:
-    pass
-
-
-api = stand_in("wand.api", library=Anything())
-image = stand_in("wand.image", Image=WandImage)
-color = stand_in("wand.color")
-stand_in("wand", api=api, image=image, color=color)
-from imagenet_c import corruptions  # noqa: E402
-from PIL import Image  # noqa: E402
 
 gaussian = corruptions.gaussian
 # The package was written for an older scikit-image, in which colours were said by another argument.
@@ -58,7 +30,16 @@ corruptions.gaussian = lambda image, sigma, multichannel=False, **options: gauss
 
 
 # In the engine's order, of which each has its own sequence.
-DRAWS = {"gaussian_noise": 0, "shot_noise": 1, "impulse_noise": 2, "glass_blur": 4, "fog": 9, "elastic_transform": 12}
+DRAWS = {
+    "gaussian_noise": 0,
+    "shot_noise": 1,
+    "impulse_noise": 2,
+    "glass_blur": 4,
+    "motion_blur": 5,
+    "snow": 7,
+    "fog": 9,
+    "elastic_transform": 12,
+}
 PURPOSE = 11
 
 
@@ -105,7 +86,9 @@ class Draws:
     def poisson(self, mean):
         return scipy.stats.poisson.ppf(self.uniforms(mean.size).reshape(mean.shape), mean)
 
-    def uniform(self, low, high, size):
+    def uniform(self, low, high, size=None):
+        if size is None:
+            return low + (high - low) * self.uniforms(1)[0]
         if self.corruption == "fog":
             # Per step: the squares' middles; then, a pair a square, the middles of their upper and left edges, which the
             # authors draw as two arrays.
