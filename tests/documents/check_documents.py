@@ -9,6 +9,7 @@ launcher stand in its help. Files that are named exist.
 usage: check_documents.py PROGRAM ROOT
 """
 
+import os
 import pathlib
 import re
 import shlex
@@ -57,7 +58,9 @@ def parts_of(text):
 
 
 def run(*arguments, folder=None):
-    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, cwd=folder)
+    # Its examples spell the program as it was called.
+    environment = {**os.environ, "SECATEUR_CALLED_AS": "secateur"}
+    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, cwd=folder, env=environment)
 
 
 class Checker:
