@@ -1,24 +1,22 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <cstring>
 #include <vector>
 
+#include "blend.h"
 #include "secateur/data/transforms.h"
 
 namespace secateur::data {
 namespace {
 
-// Weights are whole 2^-14; between the passes a value is a level in 2^-6.
-constexpr int kWeightBits = 14;
-constexpr int kFractionBits = 6;
-constexpr std::int32_t kOne = 1 << kWeightBits;
+constexpr std::int32_t kOne = 1 << kBlendWeightBits;
 
 // For each output sample of an axis: the first input sample that it reads, and the weights from there on.
 struct Taps {
   std::vector<std::int64_t> first;
-  std::vector<std::int32_t> weights;  // [outputs, length], zeros at the end
-  std::int64_t length = 0;
+  std::vector<std::int16_t> weights;  // [outputs, length], zeros at the end
+  std::int64_t most = 0;              // weights of an output, zeros left out
+  std::int64_t length = 0;            // that, in whole kBlendTaps
 };
 
 // `origin` and `extent`: the region along this axis, in input samples; `inputs`: how many there are. A region
@@ -31,7 +29,8 @@ Taps triangle_taps(double origin, double extent, std::int64_t inputs, std::int64
   const std::int64_t high = std::min(inputs, static_cast<std::int64_t>(std::ceil(origin + extent)));
   Taps taps;
   // At most floor(x + 2 support) - floor(x); what rounding would add to that has no weight.
-  taps.length = static_cast<std::int64_t>(std::ceil(2 * support));
+  taps.most = static_cast<std::int64_t>(std::ceil(2 * support));
+  taps.length = (taps.most + kBlendTaps - 1) / kBlendTaps * kBlendTaps;
   taps.first.resize(static_cast<std::size_t>(count));
   taps.weights.assign(static_cast<std::size_t>(count * taps.length), 0);
   std::vector<double> exact;
@@ -39,7 +38,7 @@ Taps triangle_taps(double origin, double extent, std::int64_t inputs, std::int64
     const double center = origin + (static_cast<double>(begin + i) + 0.5) * scale;
     const std::int64_t first = std::max(low, static_cast<std::int64_t>(std::floor(center - support + 0.5)));
     const std::int64_t end =
-        std::min({high, first + taps.length, static_cast<std::int64_t>(std::floor(center + support + 0.5))});
+        std::min({high, first + taps.most, static_cast<std::int64_t>(std::floor(center + support + 0.5))});
     exact.clear();
     double sum = 0;
     for (std::int64_t k = first; k < end; ++k) {
@@ -47,55 +46,18 @@ Taps triangle_taps(double origin, double extent, std::int64_t inputs, std::int64
       sum += exact.back();
     }
     // The greatest weight takes what rounding left over: a constant stays the constant.
-    std::int32_t* weights = taps.weights.data() + i * taps.length;
+    std::int16_t* weights = taps.weights.data() + i * taps.length;
     std::int32_t total = 0;
     std::size_t greatest = 0;
     for (std::size_t k = 0; k < exact.size(); ++k) {
-      weights[k] = static_cast<std::int32_t>(std::lround(exact[k] / sum * kOne));
+      weights[k] = static_cast<std::int16_t>(std::lround(exact[k] / sum * kOne));
       total += weights[k];
       if (weights[k] > weights[greatest]) greatest = k;
     }
-    weights[greatest] += kOne - total;
+    weights[greatest] = static_cast<std::int16_t>(weights[greatest] + kOne - total);
     taps.first[static_cast<std::size_t>(i)] = first;
   }
   return taps;
-}
-
-// One row of the output, columns still those of the input: samples [begin, begin + count) of each row, in
-// 2^-kFractionBits.
-void blend_rows(const std::uint8_t* first_row, std::int64_t stride, const std::int32_t* weights,
-                std::int64_t rows, std::int64_t count, std::int32_t* sums, std::uint16_t* blended) {
-  constexpr int kShift = kWeightBits - kFractionBits;
-  std::fill_n(sums, count, 1 << (kShift - 1));
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const std::int32_t weight = weights[r];
-    if (weight == 0) continue;
-    const std::uint8_t* row = first_row + r * stride;
-#pragma omp simd
-    for (std::int64_t i = 0; i < count; ++i) sums[i] += weight * row[i];
-  }
-#pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) blended[i] = static_cast<std::uint16_t>(sums[i] >> kShift);
-}
-
-// The four lanes of a pixel in one register (GCC's and Clang's vectors): left to itself the compiler adds
-// them up in memory, five times as slowly.
-using FourShorts [[gnu::vector_size(8)]] = std::uint16_t;
-using FourInts [[gnu::vector_size(16)]] = std::int32_t;
-
-// One pixel from `columns` pixels side by side.
-void blend_columns(const std::uint16_t* first_pixel, const std::int32_t* weights, std::int64_t columns,
-                   std::uint8_t* rgb) {
-  constexpr int kShift = kWeightBits + kFractionBits;
-  constexpr std::int32_t kHalf = 1 << (kShift - 1);
-  FourInts sums{kHalf, kHalf, kHalf, 0};
-  for (std::int64_t k = 0; k < columns; ++k) {
-    FourShorts pixel;
-    std::memcpy(&pixel, first_pixel + k * 4, sizeof pixel);
-    sums += __builtin_convertvector(pixel, FourInts) * weights[k];
-  }
-  sums >>= kShift;
-  for (int c = 0; c < 3; ++c) rgb[c] = static_cast<std::uint8_t>(sums[c]);
 }
 
 }  // namespace
@@ -109,20 +71,16 @@ void resample(const RgbxImage& image, const Region& region, const Output& output
   const std::int64_t left = columns.first.front();
   const std::int64_t read_end = columns.first.back() + columns.length;
   const std::int64_t right = std::min(read_end, image.width);
-  std::vector<std::int32_t> sums(static_cast<std::size_t>((right - left) * 4));
   std::vector<std::uint16_t> blended(static_cast<std::size_t>((read_end - left) * 4), 0);
   for (std::int64_t y = 0; y < output.height; ++y) {
     const std::int64_t top = rows.first[static_cast<std::size_t>(y)];
-    const std::int64_t height = std::min(rows.length, image.height - top);
-    blend_rows(image.pixels.data() + (top * image.width + left) * 4, image.width * 4,
-               rows.weights.data() + y * rows.length, height, (right - left) * 4, sums.data(),
-               blended.data());
-    for (std::int64_t x = 0; x < output.width; ++x) {
-      const std::int64_t from = columns.first[static_cast<std::size_t>(x)] - left;
-      const std::int64_t to = output.mirrored ? output.width - 1 - x : x;
-      blend_columns(blended.data() + from * 4, columns.weights.data() + x * columns.length, columns.length,
-                    rgb + (y * output.width + to) * 3);
-    }
+    blend_rows(
+        {image.pixels.data() + (top * image.width + left) * 4, image.width * 4,
+         rows.weights.data() + y * rows.length, std::min(rows.most, image.height - top), (right - left) * 4},
+        blended.data());
+    blend_columns({blended.data(), left, columns.first.data(), columns.weights.data(), columns.length,
+                   output.width, output.mirrored},
+                  rgb + y * output.width * 3);
   }
 }
 
