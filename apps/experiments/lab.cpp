@@ -1,12 +1,12 @@
 #include "experiments/lab.h"
 
 #include <fmt/format.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <cctype>
 #include <chrono>
 
+#include "experiments/run_place.h"
 #include "experiments/sensitivity.h"
 #include "secateur/commands.h"
 #include "secateur/core/error.h"
@@ -19,21 +19,17 @@ namespace fs = std::filesystem;
 using app::RunFolder;
 using app::RunOptions;
 
-std::string toml_of(RunOptions options, bool with_pruning) {
+Recipe recipe_of(RunOptions options, bool with_pruning) {
   options.run.out.clear();
   if (!with_pruning) options.data.steer_by = {};  // a base is trained without it
   OptionList list = with_pruning
                         ? OptionList(options.run, options.model, options.data, options.train, options.prune)
                         : OptionList(options.run, options.model, options.data, options.train);
-  return list.to_recipe().to_toml();
+  return list.to_recipe();
 }
 
 // Parts of a layer whose loss is measured for CIE.
 const std::vector<double> kCieFractions{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
-
-std::string short_hash(const std::string& text) {
-  return fmt::format("{:08x}", XXH3_64bits(text.data(), text.size()) & 0xFFFFFFFFU);
-}
 
 std::string file_name_of(const std::string& text) {
   std::string name;
@@ -81,10 +77,13 @@ Point with_widths(Point point, const app::RunHistory& run) {
 }  // namespace
 
 fs::path Lab::baseline(const RunOptions& options) {
-  const std::string toml = toml_of(options, false);
-  const Place place(out_ / "baselines" /
-                    fmt::format("{}-{}-{}", options.model.name, options.data.name, short_hash(toml)));
-  if (!place.done) require_done(app::run_train(options, toml, place.folder, place.resume), place.folder);
+  const Recipe recipe = recipe_of(options, false);
+  const Place place(place_of_run(out_ / "baselines",
+                                 fmt::format("{}-{}", options.model.name, options.data.name), recipe,
+                                 recipe_of(RunOptions(), false)));
+  if (!place.done) {
+    require_done(app::run_train(options, recipe.to_toml(), place.folder, place.resume), place.folder);
+  }
   return place.folder.model();
 }
 
@@ -104,13 +103,15 @@ RunFolder Lab::finished(const Point& point, std::int64_t seed) {
   const fs::path weights = baseline(options);
   options.run.seed = static_cast<std::uint64_t>(seed);
   options.prune.seed = options.run.seed;
-  const std::string toml = toml_of(options, true);
-  const Place place(out_ / "runs" /
-                    fmt::format("{}-seed{}-{}", file_name_of(point.name), seed,
-                                short_hash(toml + weights.filename().string())));
+  const Recipe recipe = recipe_of(options, true);
+  // Of this baseline: its own name ends with a hash.
+  const std::string base = weights.parent_path().filename().string();
+  const std::string name =
+      fmt::format("{}-seed{}-of-{}", file_name_of(point.name), seed, base.substr(base.rfind('-') + 1));
+  const Place place(place_of_run(out_ / "runs", name, recipe, recipe_of(RunOptions(), true)));
   if (!place.done) {
     const app::PruneArguments arguments{.weights = weights, .resume = place.resume};
-    require_done(app::run_prune(options, toml, place.folder, arguments), place.folder);
+    require_done(app::run_prune(options, recipe.to_toml(), place.folder, arguments), place.folder);
   }
   return place.folder;
 }

@@ -13,8 +13,8 @@ namespace secateur::experiments {
 
 class Lab {
  public:
-  // Everything lies under `out`; baselines in out/baselines, by the hash of all that they depend on, so that
-  // several experiments with the same `out` share them.
+  // Everything lies under `out`; baselines in out/baselines, found by all that they depend on (run_place.h),
+  // so that several experiments with the same `out` share them.
   explicit Lab(std::filesystem::path out) : out_(std::move(out)) {}
 
   // Runs every point with seeds 1 .. seeds. Throws Error where a run fails, and Interrupted after Ctrl-C;
