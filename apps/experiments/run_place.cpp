@@ -32,7 +32,7 @@ fs::path place_of_run(const fs::path& parent, const std::string& name, const Rec
                       const Recipe& defaults) {
   const std::string text = wanted.to_toml();
   const std::uint64_t hash = XXH3_64bits(text.data(), text.size()) & 0xFFFFFFFFU;
-  const fs::path fresh = parent / fmt::format("{}-{:08x}", name, hash);
+  fs::path fresh = parent / fmt::format("{}-{:08x}", name, hash);
   if (fs::exists(fresh) || !fs::exists(parent)) return fresh;
   for (const fs::directory_entry& entry : fs::directory_iterator(parent)) {
     const fs::path recipe = entry.path() / "recipe.toml";

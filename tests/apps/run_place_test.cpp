@@ -38,12 +38,8 @@ TEST(SameRun, AnOptionThatThereIsNoMoreIsNotPassedOver) {
 
 class PlaceOfRun : public ::testing::Test {
  protected:
-  PlaceOfRun() : parent_(fs::temp_directory_path() / ("secateur-places-" + std::to_string(::getpid()))) {
-    fs::remove_all(parent_);
-  }
-  ~PlaceOfRun() override { fs::remove_all(parent_); }
-  PlaceOfRun(const PlaceOfRun&) = delete;
-  PlaceOfRun& operator=(const PlaceOfRun&) = delete;
+  void SetUp() override { fs::remove_all(parent_); }
+  void TearDown() override { fs::remove_all(parent_); }
 
   [[nodiscard]] fs::path place(const std::string& name, const std::string& text) const {
     return place_of_run(parent_, name, recipe(text), kDefaults);
@@ -53,7 +49,7 @@ class PlaceOfRun : public ::testing::Test {
     std::ofstream(folder / "recipe.toml") << text;
   }
 
-  fs::path parent_;
+  fs::path parent_ = fs::temp_directory_path() / ("secateur-places-" + std::to_string(::getpid()));
 };
 
 TEST_F(PlaceOfRun, IsNewForEveryRecipeAndFoundAgain) {
