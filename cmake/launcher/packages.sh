@@ -33,6 +33,7 @@ NEEDED_FOR_TESTS=(
 OPTIONAL=(
   "mold|mold|links several times faster"
   "git|git|the commit in version and checkpoints"
+  "gcovr|gcovr|the table of ./secateur test --preset coverage"
   "librsvg2-bin|rsvg-convert|figures of the experiments as PNG beside SVG"
 )
 

@@ -11,7 +11,8 @@ test_usage() {
   --quick           unit and kernel tests of the cpu build, the formatting and the reference; nothing else
   --only PATTERN    only tests whose name contains PATTERN (GoogleTest's wildcards * and ? may be used); nothing else
   --no-cuda         leave out the build with CUDA and its tests
-  --preset PRESET   build and run every test of one preset (asan, say); nothing else
+  --preset PRESET   build and run every test of one preset (asan, say); nothing else. coverage ends with a table of
+                    the lines and branches that were run, by folder
 
 Without options: the cpu build with its unit, kernel and integration tests, the cuda build with the tests that differ
 there (they say SKIPPED where there is no GPU), clang-format, Doxygen, cppcheck, clang-tidy. The exit code is 0 only if nothing failed.
@@ -52,7 +53,9 @@ run_tests() {
 
   if build_part "${preset:-cpu}"; then
     if [[ -n $only || -n $preset ]]; then
+      if [[ $preset == coverage ]]; then forget_coverage; fi
       ctest_part "${preset:-cpu}" "tests (${preset:-cpu})" "unit and kernel tests" '' '' "$filter"
+      if [[ $preset == coverage ]]; then coverage_part; fi
     else
       for label in unit kernel integration; do
         [[ $quick == yes && $label == integration ]] && continue
@@ -139,6 +142,25 @@ cuda_parts() {
   fi
   if [[ -n $only_there ]]; then
     ctest_part cuda "tests of the cuda build" "unit and kernel tests" '' '' '' "^($only_there)\$"
+  fi
+}
+
+# What instrumented programs have counted is added to what they find.
+forget_coverage() { find "$ROOT/build/coverage" -name '*.gcda' -delete; }
+
+# By folder, what of the project the tests have run.
+coverage_part() {
+  local started=$SECONDS log="$REPORT/coverage.log" file="$ROOT/build/coverage/coverage.json"
+  heading "== coverage"
+  if ! have gcovr; then
+    warn "SKIPPED: the table of coverage (no gcovr; ./secateur setup --all installs it)"
+    record coverage rest 0 0 0 1 "no gcovr"
+  elif python3 "$LAUNCHER/coverage.py" measure "$ROOT" "$ROOT/build/coverage" "$file" >"$log" 2>&1 &&
+    python3 "$LAUNCHER/coverage.py" table "$file"; then
+    record coverage rest "$((SECONDS - started))" 1 0 0 "${file#"$ROOT"/}"
+  else
+    tail -n 20 "$log" >&2
+    record coverage rest "$((SECONDS - started))" 0 1 0 "see ${log#"$ROOT"/}"
   fi
 }
 

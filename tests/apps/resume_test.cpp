@@ -1,138 +1,19 @@
 // Runs that are killed and go on: the same bits as undisturbed, with the options that the run was started
 // with.
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <spawn.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
-#include <map>
-#include <sstream>
 #include <string>
-#include <thread>
-#include <vector>
 
+#include "apps/resumption.h"
 #include "secateur/io/checkpoint.h"
-#include "test_paths.h"
 
 namespace secateur {
 namespace {
 
 namespace fs = std::filesystem;
 
-// A process of the program, its output in a file.
-class Process {
- public:
-  Process(const std::string& arguments, const fs::path& log) {
-    std::istringstream split(arguments);
-    std::vector<std::string> words{test::kProgram};
-    for (std::string word; split >> word;) words.push_back(word);
-    std::vector<char*> pointers;
-    pointers.reserve(words.size() + 1);
-    for (std::string& word : words) pointers.push_back(word.data());
-    pointers.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    posix_spawn_file_actions_adddup2(&actions, 1, 2);
-    EXPECT_EQ(posix_spawn(&id_, test::kProgram, &actions, nullptr, pointers.data(), environ), 0);
-    posix_spawn_file_actions_destroy(&actions);
-  }
-  [[nodiscard]] int wait() {
-    int status = 0;
-    waitpid(id_, &status, 0);
-    running_ = false;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-  void send(int signal) const { ::kill(id_, signal); }
-  [[nodiscard]] bool has_ended() {
-    if (!running_) return true;
-    int status = 0;
-    running_ = waitpid(id_, &status, WNOHANG) == 0;
-    return !running_;
-  }
-
- private:
-  pid_t id_ = -1;
-  bool running_ = true;
-};
-
-class Resume : public ::testing::Test {
- protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("secateur-resume-" + std::to_string(::getpid()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  [[nodiscard]] std::string path(const std::string& name) const { return (folder_ / name).string(); }
-  [[nodiscard]] fs::path log() const { return folder_ / "output.txt"; }
-  [[nodiscard]] std::string output() const {
-    std::ifstream file(log());
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-
-  void run(const std::string& arguments) const {
-    Process process(arguments, log());
-    ASSERT_EQ(process.wait(), 0) << output();
-  }
-
-  // Starts the run and sends it a signal once its checkpoint was written `times` times (each is a new file).
-  // Returns the exit code; -1 where the signal killed it.
-  int stop(int signal, const std::string& arguments, const fs::path& checkpoint, int times) const {
-    Process process(arguments, log());
-    ino_t seen = 0;
-    timespec written{};
-    while (times > 0 && !process.has_ended()) {
-      struct stat found {};
-      const bool there = stat(checkpoint.c_str(), &found) == 0;
-      const bool is_new = there && (found.st_ino != seen || found.st_mtim.tv_sec != written.tv_sec ||
-                                    found.st_mtim.tv_nsec != written.tv_nsec);
-      if (is_new) {
-        seen = found.st_ino;
-        written = found.st_mtim;
-        --times;
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    EXPECT_FALSE(process.has_ended()) << "the run ended before it could be stopped\n" << output();
-    process.send(signal);
-    return process.wait();
-  }
-  void run_until_checkpoint(const std::string& arguments, const fs::path& checkpoint, int times) const {
-    EXPECT_EQ(stop(SIGKILL, arguments, checkpoint, times), -1);
-  }
-
-  // Everything of the network and the trainer that a checkpoint holds.
-  [[nodiscard]] std::map<std::string, StateValue> state(const std::string& run) const {
-    std::map<std::string, StateValue> result;
-    const StateTree tree = read_checkpoint(path(run + "/model.h5"));
-    for (const auto& [name, value] : tree.entries()) {
-      if (name.starts_with("model/") || name.starts_with("trainer/") || name.starts_with("loop/"))
-        result.emplace(name, value);
-    }
-    return result;
-  }
-
-  void expect_same_state(const std::string& a, const std::string& b) const {
-    const auto first = state(a);
-    const auto second = state(b);
-    ASSERT_GT(first.size(), 20U);
-    ASSERT_EQ(first.size(), second.size());
-    for (const auto& [name, value] : first) {
-      EXPECT_TRUE(second.contains(name) && second.at(name) == value) << name << " differs";
-    }
-  }
-
-  fs::path folder_;
-};
+class Resume : public test::Resumption {};
 
 const std::string kData = "--data synthetic --synthetic-train 250 --synthetic-test 50 --batch 32 ";
 const std::string kTraining = "train --model resnet8 --validation 100 --learning-rate 0.05 " + kData;
@@ -212,7 +93,7 @@ TEST_F(Resume, DistillationGoesOnWithoutTheTeachersFile) {
   EXPECT_FALSE(read_checkpoint(path("whole/model.h5")).contains("teacher/parameters/fc.weight"));
 
   // Training needs one that is named.
-  Process process(kTraining + "--epochs 1 --distill 0.5 --out " + path("untaught"), log());
+  test::Process process(kTraining + "--epochs 1 --distill 0.5 --out " + path("untaught"), log());
   EXPECT_NE(process.wait(), 0);
   EXPECT_NE(output().find("--teacher FILE"), std::string::npos) << output();
   run(kTraining + "--epochs 1 --distill 0.5 --teacher " + path("whole/model.h5") + " --out " +

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "pruning_run.h"
 
@@ -61,6 +62,61 @@ TEST_P(Interruption, LosesNothing) {
     resumed.save(tree);
     EXPECT_EQ(differing_paths(tree, expected), std::vector<std::string>{}) << "stopped after step " << steps;
   }
+}
+
+// What programs wrote before a loop could stand in the middle of a candidate, of an epoch between two masks
+// or of one with a hook: none of what says so.
+StateTree as_of_older_programs(const StateTree& tree) {
+  StateTree older;
+  for (const auto& [path, value] : tree.entries()) {
+    const bool later = path == "loop/within_epoch" || path.starts_with("loop/tried/") ||
+                       (path.starts_with("loop/") && path.ends_with("/penalties"));
+    if (!later) older.set(path, value);
+  }
+  return older;
+}
+
+// Whether they could stand where a state was saved.
+bool was_known_to_older_programs(const StateTree& tree, const PruneOptions& options) {
+  if (!tree.get<bool>("loop/within_epoch")) return !tree.contains("loop/tried/rates");
+  const auto& phase = tree.get<std::string>("loop/phase");
+  return phase == "finetune" || phase == "fallback" ||
+         (phase == "train" && options.mask_mode == MaskMode::hard && options.train_hook == "none");
+}
+
+TEST_P(Interruption, GoesOnFromStatesOfOlderPrograms) {
+  PruningRun whole(options());
+  whole.loop.run([] {});
+  StateTree expected;
+  whole.save(expected);
+
+  int between = 0;
+  int within = 0;
+  const auto go_on = [&](const StateTree& saved, int& count) {
+    if (!was_known_to_older_programs(saved, options())) return;
+    PruningRun resumed(options());
+    resumed.restore(as_of_older_programs(saved));
+    resumed.loop.run([] {});
+    StateTree tree;
+    resumed.save(tree);
+    EXPECT_EQ(differing_paths(tree, expected), std::vector<std::string>{});
+    ++count;
+  };
+  std::vector<StateTree> places;
+  PruningRun watched(options());
+  watched.loop.run([&] { watched.save(places.emplace_back()); });
+  for (std::size_t i = 0; i < places.size(); i += 2) go_on(places[i], between);
+  for (const std::int64_t steps :
+       {whole.observer.steps / 5, whole.observer.steps / 2, whole.observer.steps}) {
+    PruningRun stopped(options());
+    stopped.observer.stop_after = steps;
+    EXPECT_THROW(stopped.loop.run([] {}), Interrupted);
+    StateTree saved;
+    stopped.save(saved);
+    go_on(saved, within);
+  }
+  EXPECT_GE(between, 3);
+  EXPECT_GE(within, 1);
 }
 
 const Scenario kScenarios[] = {
