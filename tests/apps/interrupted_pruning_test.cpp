@@ -51,9 +51,8 @@ TEST_P(InterruptedPruning, GoesOnWithTheSameBits) {
   run("train --model resnet8 --epochs 1 --out " + path("base") + kData);
   run(pruning() + " --out " + path("whole"));
   interrupt("stopped");
-  EXPECT_NE(output().find("Go on with: secateur prune --out " + path("stopped") + " --resume"),
-            std::string::npos)
-      << output();
+  const std::string how = std::string(test::kProgram) + " prune --out " + path("stopped") + " --resume\n";
+  EXPECT_NE(output().find("Go on with: " + how), std::string::npos) << output();
   EXPECT_FALSE(std::filesystem::exists(path("stopped/model.h5")));
   run("prune --resume --out " + path("stopped"));
   expect_same_state("whole", "stopped");
