@@ -6,13 +6,15 @@
 
 test_usage() {
   cat <<'TEXT'
-./secateur test [--quick] [--only PATTERN] [--no-cuda] [--preset PRESET]
+./secateur test [--quick] [--only PATTERN] [--no-cuda] [--preset PRESET] [--gpu]
 
   --quick           unit and kernel tests of the cpu build, the formatting and the reference; nothing else
   --only PATTERN    only tests whose name contains PATTERN (GoogleTest's wildcards * and ? may be used); nothing else
   --no-cuda         leave out the build with CUDA and its tests
   --preset PRESET   build and run every test of one preset (asan, say); nothing else. coverage ends with a table of
                     the lines and branches that were run, by folder
+  --gpu             on a machine with a GPU: the tests that need one, secateur selftest on it, and that again under
+                    each tool of compute-sanitizer; nothing else
 
 Without options: the cpu build with its unit, kernel and integration tests, the cuda build with the tests that differ
 there (they say SKIPPED where there is no GPU), clang-format, Doxygen, cppcheck, clang-tidy. The exit code is 0 only if nothing failed.
@@ -20,7 +22,7 @@ TEXT
 }
 
 run_tests() {
-  local quick=no only='' cuda=yes preset='' label filter=''
+  local quick=no only='' cuda=yes gpu=no preset='' label filter=''
   while (($# > 0)); do
     case "$1" in
       --quick) quick=yes ;;
@@ -29,6 +31,7 @@ run_tests() {
         shift
         ;;
       --no-cuda) cuda=no ;;
+      --gpu) gpu=yes ;;
       --preset)
         preset="${2:?--preset takes a name}"
         check_preset "$preset"
@@ -42,6 +45,7 @@ run_tests() {
     esac
     shift
   done
+  [[ $gpu == no ]] || has_gpu || die "no GPU is seen here (nvidia-smi -L): there is nothing for --gpu to run on"
   [[ $preset != cuda-release ]] || die "cuda-release is built without tests; use --preset cuda"
 
   ensure_setup tests
@@ -51,6 +55,11 @@ run_tests() {
   trap 'say "Interrupted."; exit 130' INT
   if [[ -n $only ]]; then filter="*$only*"; fi
 
+  if [[ $gpu == yes ]]; then
+    gpu_parts
+    python3 "$LAUNCHER/summarise.py" table "$REPORT"
+    return
+  fi
   if build_part "${preset:-cpu}"; then
     if [[ -n $only || -n $preset ]]; then
       if [[ $preset == coverage ]]; then forget_coverage; fi
@@ -138,10 +147,46 @@ cuda_parts() {
   shared="$(comm -12 <(ctest_names cpu) <(ctest_names cuda) | grep -v '^simt_' | paste -sd '|')"
   only_there="$(comm -13 <(ctest_names cpu) <(ctest_names cuda) | paste -sd '|')"
   if [[ -n $shared ]]; then
-    ctest_part cuda "tests with a GPU" "unit and kernel tests" '' '' '*cuda*:*Cuda*:*CUDA*:*Gpu*:*gpu*' "^($shared)\$"
+    gpu_tests_part "^($shared)\$"
   fi
   if [[ -n $only_there ]]; then
     ctest_part cuda "tests of the cuda build" "unit and kernel tests" '' '' '' "^($only_there)\$"
+  fi
+}
+
+# What only a GPU can show.
+gpu_parts() {
+  local program="$ROOT/build/cuda/bin/secateur" sanitizer tool
+  build_part cuda || return 0
+  gpu_tests_part
+  command_part selftest "$program" selftest --device cuda
+  sanitizer="$(dirname "$(find_nvcc)")/compute-sanitizer"
+  for tool in memcheck racecheck initcheck synccheck; do
+    if [[ -x $sanitizer ]]; then
+      command_part "compute-sanitizer $tool" "$sanitizer" --tool "$tool" --error-exitcode 1 \
+        "$program" selftest --device cuda --quick
+    else
+      record "compute-sanitizer $tool" rest 0 0 0 1 "no $sanitizer"
+    fi
+  done
+}
+
+gpu_tests_part() {
+  ctest_part cuda "tests with a GPU" "unit and kernel tests" '' '' '*cuda*:*Cuda*:*CUDA*:*Gpu*:*gpu*' "${1:-}"
+}
+
+# command_part NAME PROGRAM...: passes where the program ends with 0.
+command_part() {
+  local name="$1" started=$SECONDS log status=0
+  shift
+  log="$REPORT/${name// /-}.log"
+  heading "== $name"
+  "$@" >"$log" 2>&1 || status=$?
+  tail -n 20 "$log" >&2
+  if ((status == 0)); then
+    record "$name" rest "$((SECONDS - started))" 1 0 0
+  else
+    record "$name" rest "$((SECONDS - started))" 0 1 0 "exit code $status, see ${log#"$ROOT"/}"
   fi
 }
 

@@ -69,6 +69,7 @@ def main():
         launcher.expect("no such preset", launcher.run("build", "fast"), 1, "no preset fast", "cpu cuda cuda-release asan")
         launcher.expect("no such option", launcher.run("setup", "--everything"), 1, "--yes and --all, not --everything")
         launcher.expect("no such option of test", launcher.run("test", "--fast"), 1, "--fast", "test --help")
+        launcher.expect("no GPU to test", launcher.run("test", "--gpu"), 1, "no GPU is seen here")
         launcher.expect("no tests in a release", launcher.run("test", "--preset", "cuda-release"), 1, "without tests")
     return 1 if launcher.failures else 0
 
