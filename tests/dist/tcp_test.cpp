@@ -2,6 +2,7 @@
 // do not belong together, one that dies.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <exception>
 #include <future>
 #include <thread>
@@ -70,6 +71,21 @@ TEST(Rendezvous, SaysThatThePortIsTaken) {
   const int port = free_port();
   const Listener other("127.0.0.1", port);
   expect_says(error_of_joining(0, 2, hasty(port)), "Address already in use");
+}
+
+// An address that is not the machine's own loop: rank 0 listens at all that the machine has.
+TEST(Rendezvous, TakesPlaceAtEveryAddressOfTheMachine) {
+  const int port = free_port();
+  TcpRendezvous everywhere = rendezvous_at(port);
+  everywhere.address = "0.0.0.0";
+  const auto sum_of = [](int rank, const TcpRendezvous& where) {
+    std::array<double, 2> values{1.0 + rank, 10.0};
+    join_tcp(rank, 2, where)->sum(values);
+    return values;
+  };
+  auto other = std::async(std::launch::async, sum_of, 1, rendezvous_at(port));
+  EXPECT_EQ(sum_of(0, everywhere), (std::array{3.0, 20.0}));
+  EXPECT_EQ(other.get(), (std::array{3.0, 20.0}));
 }
 
 TEST(Rendezvous, RefusesAnotherSizeOfTheWorld) {

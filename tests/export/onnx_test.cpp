@@ -69,13 +69,17 @@ std::vector<std::string> op_types(std::string_view model) {
 
 class OnnxExport : public ::testing::Test {
  protected:
-  std::string encoded(const OnnxOptions& options, const Metadata& metadata = {}) {
+  static std::string encoded(selftest::WholeModel& whole, const OnnxOptions& options,
+                             const Metadata& metadata = {}) {
     return encode_onnx(
-        whole_.model.graph(),
-        [this](const std::string& name) {
-          return whole_.model.read(whole_.model.find_parameter(name), *whole_.stream);
+        whole.model.graph(),
+        [&](const std::string& name) {
+          return whole.model.read(whole.model.find_parameter(name), *whole.stream);
         },
         options, metadata);
+  }
+  std::string encoded(const OnnxOptions& options, const Metadata& metadata = {}) {
+    return encoded(whole_, options, metadata);
   }
   selftest::WholeModel whole_{selftest::small_vgg(6, 0.5), DeviceKind::cpu};
 };
@@ -98,6 +102,25 @@ TEST_F(OnnxExport, HoldsTheNetworkAndNothingThatIsForTraining) {
   const std::vector<std::string> folded = op_types(encoded({.fold_bn = true}));
   EXPECT_EQ(folded, (std::vector<std::string>{"Conv", "Relu", "MaxPool", "Conv", "Relu", "MaxPool", "Flatten",
                                               "Gemm"}));
+}
+
+// Channel tables: each time that a channel of the trunk is named takes an addition of its own, of the
+// branch's channels beside one of zeros.
+TEST_F(OnnxExport, TablesOfChannelsBecomeGathers) {
+  using List = std::vector<std::int64_t>;
+  const auto one = [](std::int64_t value) { return value; };
+  Graph graph;
+  NodeId x = graph.add("image", "input", {}, {{"height", one(4)}, {"width", one(4)}, {"channels", one(2)}});
+  x = graph.add("conv", "conv2d", {x}, {{"out_channels", one(4)}, {"kernel", one(1)}});
+  const NodeId trunk = graph.add("pool", "avg_pool", {x}, {{"kernel", one(2)}});
+  const NodeId branch = graph.add("half", "gather_channels", {trunk}, {{"table", List{3, 1}}});
+  x = graph.add("sum", "scatter_add", {trunk, branch}, {{"table", List{0, 0}}});
+  x = graph.add("both", "concat", {x, branch});
+  graph.set_output(graph.add("mean", "global_avg_pool", {x}));
+  selftest::WholeModel whole(std::move(graph), DeviceKind::cpu);
+  EXPECT_EQ(op_types(encoded(whole, {})),
+            (std::vector<std::string>{"Conv", "AveragePool", "Gather", "Pad", "Gather", "Add", "Pad",
+                                      "Gather", "Add", "Concat", "GlobalAveragePool", "Flatten"}));
 }
 
 TEST_F(OnnxExport, BatchIsANumberOrAName) {

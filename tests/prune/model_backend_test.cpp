@@ -55,6 +55,22 @@ TEST(ModelBackend, EveryCriterionAndSelectionRuns) {
   }
 }
 
+// The control that asks what the weights are worth: those of the smaller network are what its seed draws.
+TEST(ModelBackend, WeightsAreDrawnAnewAfterARemoval) {
+  PruneOptions options = options_of_test();
+  options.rounds = 1;
+  options.train_epochs = 1;
+  options.finetune_epochs = 0;
+  options.reinitialize = true;
+  PruningRun run(options);
+  run.loop.run([] {});
+  ASSERT_EQ(run.events.counts["removal"], 1);
+  selftest::WholeModel fresh(run.whole.model.graph(), DeviceKind::cpu, options.seed);
+  StateTree expected;
+  fresh.model.save(StateWriter(expected), *fresh.stream);
+  EXPECT_EQ(differing_paths(run.backend.snapshot(), expected), std::vector<std::string>{});
+}
+
 TEST(ModelBackend, RollbackRestoresNetworkWeightsAndMomentum) {
   PruningRun run(options_of_test());
   (void)run.trainer.run_epoch({.factor = find_lr_schedule("constant")}, 0, run.observer);
