@@ -33,9 +33,9 @@ template <class V>
   __builtin_memcpy(to, &value, sizeof(value));
 }
 
-// Asks for the cache line of `to` as one that will be written. By name on x86, where GCC's built-in function
-// asks for a line to be read unless the whole file is for processors with the instruction, which are all of
-// 64 bits.
+// Asks for the cache line of `to` as one that will be written. By name on x86: GCC's built-in function asks
+// for a line that will be read, unless the file is compiled for the instruction. Where a processor lacks it,
+// it does nothing.
 [[gnu::always_inline]] inline void prefetch_to_write(float* to) {
 #ifdef __x86_64__
   asm volatile("prefetchw %0" : : "m"(*to));
