@@ -161,7 +161,7 @@ std::vector<Layer> layers() {
       {1, 32, 32, 64, 64},  {2, 8, 8, 128, 256}, {2, 4, 4, 512, 512},  // VGG-16
       {1, 28, 28, 64, 64},  {1, 7, 7, 128, 128},                       // ResNet-18 at 112 pixels
       {2, 9, 6, 24, 40, 0}, {2, 6, 9, 24, 8, 2},                       // no padding, wide padding
-      {40, 8, 8, 16, 24},                                              // several sets of tiles
+      {40, 8, 8, 16, 24},                                              // chunks of several sets of tiles
   };
   constexpr std::int64_t kWidths[] = {1, 3, 7, 35, 61};
   constexpr std::int64_t kExtents[] = {2, 4, 5, 7, 14};

@@ -89,8 +89,10 @@ double add_block(const T* x, std::int64_t stride, std::int64_t rows, const LaneB
       second[l] += d * d;
     }
   }
-  double sums[kBlockLanes] = {};
-  double square_sums[kBlockLanes] = {};
+  double sums[kBlockLanes];
+  double square_sums[kBlockLanes];
+  std::fill_n(sums, channels, 0.0);
+  std::fill_n(square_sums, channels, 0.0);
   fold(first, block, sums);
   fold(second, block, square_sums);
 #pragma omp simd

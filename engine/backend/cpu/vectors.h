@@ -33,4 +33,15 @@ template <class V>
   __builtin_memcpy(to, &value, sizeof(value));
 }
 
+// Asks for the cache line of `to` as one that will be written. By name on x86: GCC's built-in function asks
+// for a line that will be read, unless the file is compiled for the instruction. Where a processor lacks it,
+// it does nothing.
+[[gnu::always_inline]] inline void prefetch_to_write(float* to) {
+#ifdef __x86_64__
+  asm volatile("prefetchw %0" : : "m"(*to));
+#else
+  __builtin_prefetch(to, 1);
+#endif
+}
+
 }  // namespace secateur::cpu

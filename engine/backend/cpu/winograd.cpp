@@ -32,9 +32,6 @@ WinogradProblem WinogradProblem::of_input_gradient() const {
   return turned;
 }
 
-std::int64_t WinogradProblem::tile_rows() const { return (output[0] + kWinogradTile - 1) / kWinogradTile; }
-std::int64_t WinogradProblem::tile_columns() const { return (output[1] + kWinogradTile - 1) / kWinogradTile; }
-
 bool WinogradConvolution::takes(const WinogradProblem& problem) {
   const auto lanes = [](std::int64_t stored) { return stored > 0 && stored % 8 == 0; };
   const auto reaches = [](std::int64_t padding) { return padding >= 0 && padding <= 2; };
@@ -94,8 +91,8 @@ void WinogradConvolution::run(const Tensor& input, const Tensor& output, const f
     float* sums = points + kWinogradPoints * in_point_;
     const std::int64_t first = block * block_;
     const std::int64_t count = std::min(block_, tiles - first);
-    for (std::int64_t t = 0; t < count; ++t) {
-      const WinogradPlace place(problem_, first + t);
+    WinogradPlace place(problem_, first);
+    for (std::int64_t t = 0; t < count; ++t, place.advance(problem_)) {
       kernels_.patch_to_points(winograd_patch(problem_, place, input, zeros), problem_.channel_lanes,
                                points + t * problem_.channel_lanes, in_point_);
     }
@@ -111,15 +108,21 @@ void WinogradConvolution::run(const Tensor& input, const Tensor& output, const f
                             sums,
                             columns_,
                             false};
+    // Outputs lie where no cache has them; they are asked for while the products are computed.
+    WinogradPlace coming(problem_, first);
+    std::int64_t asked = 0;
     for (std::int64_t point = 0; point < kWinogradPoints; ++point) {
+      for (; asked * kWinogradPoints < count * (point + 1); ++asked, coming.advance(problem_)) {
+        prefetch(winograd_tile<float>(problem_, coming, output));
+      }
       kernels_.multiply(product);
       product.a += in_point_;
       product.b += winograd_point_stride(problem_.channels, columns_);
       product.c += out_point_;
     }
     WinogradEpilogue epilogue{bias, nullptr, 0, 0, relu};
-    for (std::int64_t t = 0; t < count; ++t) {
-      const WinogradPlace place(problem_, first + t);
+    place = WinogradPlace(problem_, first);
+    for (std::int64_t t = 0; t < count; ++t, place.advance(problem_)) {
       if (!residual.empty()) {
         const auto added = winograd_tile<const float>(problem_, place, residual);
         epilogue.residual = added.data;

@@ -25,8 +25,8 @@ struct WinogradProblem {
 
   // The convolution that makes the input's gradient of the output's.
   [[nodiscard]] WinogradProblem of_input_gradient() const;
-  [[nodiscard]] std::int64_t tile_rows() const;
-  [[nodiscard]] std::int64_t tile_columns() const;
+  [[nodiscard]] std::int64_t tile_rows() const { return (output[0] + kWinogradTile - 1) / kWinogradTile; }
+  [[nodiscard]] std::int64_t tile_columns() const { return (output[1] + kWinogradTile - 1) / kWinogradTile; }
   [[nodiscard]] std::int64_t tiles() const { return images * tile_rows() * tile_columns(); }
 };
 

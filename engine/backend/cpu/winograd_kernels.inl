@@ -20,6 +20,9 @@ constexpr std::int64_t kMostDepth = 256;  // of a block: its panel of b stays in
 
 using Points = WinogradPoints;
 
+// What a loop reads of a struct through a reference is copied out of it first: the compiler must take it that
+// a store of floats changes it, and reads it again.
+
 // Calls work.run<lanes>(lane) for whole vectors, and a half one for what is left.
 template <class Work>
 inline void for_lanes(std::int64_t lanes, const Work& work) {
@@ -28,22 +31,37 @@ inline void for_lanes(std::int64_t lanes, const Work& work) {
   if (lane < lanes) work.template run<kHalfLanes>(lane);
 }
 
-// out = Bt d
-template <class V>
-inline void patch_transform(const V (&d)[6], V (&out)[6]) {
-  constexpr float kSum = Points::a2 + Points::b2;
-  constexpr float kProduct = Points::a2 * Points::b2;
-  out[0] = d[0] * kProduct + (d[4] - d[2] * kSum);
-  const V even_a = d[4] - d[2] * Points::b2;
-  const V odd_a = d[3] - d[1] * Points::b2;
-  out[1] = even_a - odd_a * Points::a;
-  out[2] = even_a + odd_a * Points::a;
-  const V even_b = d[4] - d[2] * Points::a2;
-  const V odd_b = d[3] - d[1] * Points::a2;
-  out[3] = even_b - odd_b * Points::b;
-  out[4] = even_b + odd_b * Points::b;
-  out[5] = d[1] * kProduct + (d[5] - d[3] * kSum);
-}
+// Rows of Bt d, in the pairs that share their terms.
+struct OuterPoints {  // zero and infinity
+  static constexpr int low = 0, high = 5;
+  template <class V>
+  static void transform(const V (&d)[6], V& at_low, V& at_high) {
+    constexpr float kSum = Points::a2 + Points::b2;
+    constexpr float kProduct = Points::a2 * Points::b2;
+    at_low = d[0] * kProduct + (d[4] - d[2] * kSum);
+    at_high = d[1] * kProduct + (d[5] - d[3] * kSum);
+  }
+};
+struct PointsA {  // -a and a
+  static constexpr int low = 1, high = 2;
+  template <class V>
+  static void transform(const V (&d)[6], V& at_low, V& at_high) {
+    const V even = d[4] - d[2] * Points::b2;
+    const V odd = d[3] - d[1] * Points::b2;
+    at_low = even - odd * Points::a;
+    at_high = even + odd * Points::a;
+  }
+};
+struct PointsB {  // -b and b
+  static constexpr int low = 3, high = 4;
+  template <class V>
+  static void transform(const V (&d)[6], V& at_low, V& at_high) {
+    const V even = d[4] - d[2] * Points::a2;
+    const V odd = d[3] - d[1] * Points::a2;
+    at_low = even - odd * Points::b;
+    at_high = even + odd * Points::b;
+  }
+};
 
 // out = At m
 template <class V>
@@ -73,15 +91,49 @@ inline void gradient_transform(const V (&y)[4], V (&out)[6]) {
   out[5] = y[3];
 }
 
-// Stores M half for a transform M along the second axis of `half`.
-template <class V>
-inline void store_points(const V (&half)[6][6], float* to, std::int64_t point_stride) {
-#pragma GCC unroll 1
-  for (int y = 0; y < 6; ++y) {
-    V transformed[6];
-    patch_transform(half[y], transformed);
-    for (int x = 0; x < 6; ++x) store(to + (y * 6 + x) * point_stride, transformed[x]);
+// A patch's rows as WinogradPatch has them; its columns lie inside the map, except perhaps the outermost.
+struct PatchRows {
+  const float* const* rows;
+  std::int64_t offset;  // of the first column
+  std::int64_t leading;
+};
+
+// Bt d B in three steps, of two rows of points each: their twelve intermediate values stay in registers.
+// `first` and `last`: whether the outermost columns lie inside. Never inlined, since GCC would compute the
+// addresses of all three steps at once and keep them in memory.
+template <class Pair, int lanes, bool first, bool last>
+[[gnu::noinline]] void patch_step(const PatchRows& patch, float* points, std::int64_t point_stride) {
+  using V = Floats<lanes>;
+  V low[6];
+  V high[6];
+#pragma GCC unroll 6
+  for (int x = 0; x < 6; ++x) {
+    if ((x == 0 && !first) || (x == 5 && !last)) {
+      low[x] = high[x] = V{};
+      continue;
+    }
+    V column[6];
+#pragma GCC unroll 6
+    for (int y = 0; y < 6; ++y) column[y] = load<lanes>(patch.rows[y] + patch.offset + x * patch.leading);
+    Pair::transform(column, low[x], high[x]);
   }
+  const auto store_row = [&](const V(&half)[6], float* to) {
+    V out[6];
+    OuterPoints::transform(half, out[OuterPoints::low], out[OuterPoints::high]);
+    PointsA::transform(half, out[PointsA::low], out[PointsA::high]);
+    PointsB::transform(half, out[PointsB::low], out[PointsB::high]);
+#pragma GCC unroll 6
+    for (int x = 0; x < 6; ++x, to += point_stride) store(to, out[x]);
+  };
+  store_row(low, points + Pair::low * 6 * point_stride);
+  store_row(high, points + Pair::high * 6 * point_stride);
+}
+
+template <int lanes, bool first, bool last>
+void patch_steps(const PatchRows& patch, float* points, std::int64_t point_stride) {
+  patch_step<OuterPoints, lanes, first, last>(patch, points, point_stride);
+  patch_step<PointsA, lanes, first, last>(patch, points, point_stride);
+  patch_step<PointsB, lanes, first, last>(patch, points, point_stride);
 }
 
 struct PatchToPoints {
@@ -91,22 +143,26 @@ struct PatchToPoints {
 
   template <int lanes>
   void run(std::int64_t lane) const {
-    using V = Floats<lanes>;
-    V half[6][6];  // [point, column]
-#pragma GCC unroll 1
-    for (int x = 0; x < 6; ++x) {
-      if (x < patch.begin || x >= patch.end) {
-        for (int y = 0; y < 6; ++y) half[y][x] = V{};
-        continue;
-      }
-      const std::int64_t at = (patch.first_column + x) * patch.leading + lane;
-      V column[6];
-      V transformed[6];
-      for (int y = 0; y < 6; ++y) column[y] = load<lanes>(patch.rows[y] + at);
-      patch_transform(column, transformed);
-      for (int y = 0; y < 6; ++y) half[y][x] = transformed[y];
+    const PatchRows rows{patch.rows, patch.first_column * patch.leading + lane, patch.leading};
+    float* to = points + lane;
+    if (patch.begin <= 1 && patch.end >= 5) {
+      const bool first = patch.begin == 0;
+      const bool last = patch.end == 6;
+      if (first && last) return patch_steps<lanes, true, true>(rows, to, point_stride);
+      if (first) return patch_steps<lanes, true, false>(rows, to, point_stride);
+      if (last) return patch_steps<lanes, false, true>(rows, to, point_stride);
+      return patch_steps<lanes, false, false>(rows, to, point_stride);
     }
-    store_points<V>(half, points + lane, point_stride);
+    // Narrow maps and the ends of odd ones: a copy with zeros outside.
+    alignas(64) float inside[6][6 * lanes] = {};
+    const float* copied[6];
+    for (int y = 0; y < 6; ++y) {
+      for (std::int64_t x = patch.begin; x < patch.end; ++x) {
+        store(inside[y] + x * lanes, load<lanes>(patch.rows[y] + rows.offset + x * rows.leading));
+      }
+      copied[y] = inside[y];
+    }
+    patch_steps<lanes, true, true>({copied, 0, lanes}, to, point_stride);
   }
 };
 
@@ -124,28 +180,33 @@ struct PointsToTile {
   template <int lanes>
   void run(std::int64_t lane) const {
     using V = Floats<lanes>;
+    const WinogradEpilogue end = epilogue;
+    const WinogradTile<float> to = tile;
+    const std::int64_t stride = point_stride;
     V half[4][6];  // [row, point]
 #pragma GCC unroll 1
     for (int x = 0; x < 6; ++x) {
       V column[6];
       V transformed[4];
-      for (int y = 0; y < 6; ++y) column[y] = load<lanes>(points + (y * 6 + x) * point_stride + lane);
+      for (int y = 0; y < 6; ++y) column[y] = load<lanes>(points + (y * 6 + x) * stride + lane);
       output_transform(column, transformed);
       for (int y = 0; y < 4; ++y) half[y][x] = transformed[y];
     }
     V bias = {};
-    if (epilogue.bias != nullptr) bias = load<lanes>(epilogue.bias + lane);
-    for (std::int64_t y = 0; y < tile.rows; ++y) {
-      V transformed[4];
-      output_transform(half[y], transformed);
-      float* to = tile.data + y * tile.row_stride + lane;
-      const float* residual = epilogue.residual + y * epilogue.residual_row_stride + lane;
-      for (std::int64_t x = 0; x < tile.columns; ++x) {
-        V value = transformed[x];
-        if (epilogue.bias != nullptr) value += bias;
-        if (epilogue.residual != nullptr) value += load<lanes>(residual + x * epilogue.residual_leading);
-        if (epilogue.relu) value = value < 0 ? V{} : value;
-        store(to + x * tile.leading, value);
+    if (end.bias != nullptr) bias = load<lanes>(end.bias + lane);
+    for (std::int64_t y = 0; y < to.rows; ++y) {
+      V row[4];
+      output_transform(half[y], row);
+      float* out = to.data + y * to.row_stride + lane;
+      const float* residual = end.residual + y * end.residual_row_stride + lane;
+#pragma GCC unroll 4
+      for (int x = 0; x < 4; ++x) {
+        if (x >= to.columns) break;
+        V value = row[x];
+        if (end.bias != nullptr) value += bias;
+        if (end.residual != nullptr) value += load<lanes>(residual + x * end.residual_leading);
+        if (end.relu) value = value < 0 ? V{} : value;
+        store(out + x * to.leading, value);
       }
     }
   }
@@ -164,24 +225,27 @@ struct TileToPoints {
   template <int lanes>
   void run(std::int64_t lane) const {
     using V = Floats<lanes>;
+    const WinogradTile<const float> from = tile;
+    const std::int64_t stride = point_stride;
     V half[6][4];  // [point, column]
 #pragma GCC unroll 1
     for (int x = 0; x < 4; ++x) {
-      V column[4];
-      V transformed[6];
-      const float* from = tile.data + x * tile.leading + lane;
+      V transformed[6] = {};
+      if (x < from.columns) {
+        V column[4];
+        const float* data = from.data + x * from.leading + lane;
 #pragma GCC unroll 4
-      for (int y = 0; y < 4; ++y) {
-        column[y] = x < tile.columns && y < tile.rows ? load<lanes>(from + y * tile.row_stride) : V{};
+        for (int y = 0; y < 4; ++y) column[y] = y < from.rows ? load<lanes>(data + y * from.row_stride) : V{};
+        gradient_transform(column, transformed);
       }
-      gradient_transform(column, transformed);
       for (int y = 0; y < 6; ++y) half[y][x] = transformed[y];
     }
+    float* to = points + lane;
 #pragma GCC unroll 1
     for (int y = 0; y < 6; ++y) {
       V transformed[6];
       gradient_transform(half[y], transformed);
-      for (int x = 0; x < 6; ++x) store(points + (y * 6 + x) * point_stride + lane, transformed[x]);
+      for (int x = 0; x < 6; ++x, to += stride) store(to, transformed[x]);
     }
   }
 };
@@ -191,27 +255,41 @@ void tile_to_points(const WinogradTile<const float>& tile, std::int64_t lanes, f
   for_lanes(lanes, TileToPoints{tile, points, point_stride});
 }
 
-// A tile of a product: rows x (vectors * kLanes) sums, kept in registers over the depth.
+// A tile of a product: rows x (vectors * kLanes) sums, kept in registers over the depth. Loops over the sums
+// are unrolled by name: GCC 12 does it late by itself, and leaves the array on the stack.
 template <int rows, int vectors>
 void multiply_tile(const WinogradProduct& p, const float* a, const float* b, float* c, bool add) {
   using V = Floats<kLanes>;
   // Two narrow vectors lie in one panel, two wide ones in two.
   const std::int64_t next_vector = kLanes < kWinogradPanel ? kLanes : p.b_panel;
-  V sums[rows][vectors] = {};
+  V sums[rows][vectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; ++v) sums[r][v] = V{};
+  }
   for (std::int64_t d = 0; d < p.depth; ++d) {
     V factors[vectors];
     for (int v = 0; v < vectors; ++v) factors[v] = load<kLanes>(b + v * next_vector);
+#pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 2
       for (int v = 0; v < vectors; ++v) sums[r][v] += factors[v] * a[r * p.a_row];
     }
     a += p.a_depth;
     b += p.b_depth;
   }
-  for (int r = 0; r < rows; ++r) {
-    for (int v = 0; v < vectors; ++v) {
-      float* to = c + r * p.c_row + v * kLanes;
-      store(to, add ? load<kLanes>(to) + sums[r][v] : sums[r][v]);
+  if (add) {
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; ++v) sums[r][v] += load<kLanes>(c + r * p.c_row + v * kLanes);
     }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; ++v) store(c + r * p.c_row + v * kLanes, sums[r][v]);
   }
 }
 

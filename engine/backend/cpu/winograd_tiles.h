@@ -3,7 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 
+#include "backend/cpu/vectors.h"
 #include "backend/cpu/winograd.h"
 
 namespace secateur::cpu {
@@ -26,6 +28,17 @@ struct WinogradPlace {
       : image(index / (problem.tile_rows() * problem.tile_columns())),
         y(index / problem.tile_columns() % problem.tile_rows() * kWinogradTile),
         x(index % problem.tile_columns() * kWinogradTile) {}
+
+  // To the next tile.
+  void advance(const WinogradProblem& problem) {
+    x += kWinogradTile;
+    if (x < problem.output[1]) return;
+    x = 0;
+    y += kWinogradTile;
+    if (y < problem.output[0]) return;
+    y = 0;
+    ++image;
+  }
 };
 
 // The patch of `input` behind a tile; `zeros` stands for the rows outside: the row's columns, all lanes.
@@ -55,6 +68,36 @@ template <class Float>
               place.x * output.leading,
           row_stride, output.leading, std::min(kWinogradTile, problem.output[0] - place.y),
           std::min(kWinogradTile, problem.output[1] - place.x)};
+}
+
+// Tiles jump about in memory as no hardware foresees, and a store to a line that no cache has holds up those
+// behind it: a tile's lines are asked for ahead of their use.
+inline constexpr std::int64_t kCacheLineFloats = 16;
+
+template <class Float>
+void prefetch(const WinogradTile<Float>& tile) {
+  for (std::int64_t y = 0; y < tile.rows; ++y) {
+    Float* row = tile.data + y * tile.row_stride;
+    for (std::int64_t i = 0; i < tile.columns * tile.leading; i += kCacheLineFloats) {
+      if constexpr (std::is_const_v<Float>) {
+        __builtin_prefetch(row + i);
+      } else {
+        prefetch_to_write(row + i);
+      }
+    }
+  }
+}
+
+// Of a patch what its neighbours above and to the left have not brought.
+inline void prefetch(const WinogradPatch& patch) {
+  constexpr std::int64_t kShared = kWinogradPatch - kWinogradTile;
+  const std::int64_t first = std::max(kShared, patch.begin);
+  for (std::int64_t r = kShared; r < kWinogradPatch; ++r) {
+    const float* row = patch.rows[r] + (patch.first_column + first) * patch.leading;
+    for (std::int64_t i = 0; i < (patch.end - first) * patch.leading; i += kCacheLineFloats) {
+      __builtin_prefetch(row + i);
+    }
+  }
 }
 
 }  // namespace secateur::cpu
