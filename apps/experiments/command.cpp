@@ -125,6 +125,7 @@ int run_experiment(RunOptions& options, const OptionFlags& flags, const Experime
       outcomes =
           lab.run(experiments::select_points(experiment.points(options, scale), arguments.only), seeds);
       findings = experiment.findings(outcomes);
+      if (experiment.look) experiment.look({lab, options, scale, seeds}, outcomes, findings);
     }
   } catch (const Interrupted& stopped) {
     fmt::print("{}\n", stopped.what());

@@ -42,7 +42,7 @@ struct StudyContext {
   std::int64_t seeds = 1;  // of pruning runs, where a study makes some
 };
 
-// Either points and findings, or a study.
+// Either points and findings, perhaps with a look at the network that they begin from, or a study.
 struct Experiment {
   std::string name;         // "table2"
   std::string title;        // of the report
@@ -51,6 +51,8 @@ struct Experiment {
   std::function<std::vector<Point>(const app::RunOptions& base, Scale scale)> points = {};
   std::function<Findings(const std::vector<Outcome>& outcomes)> findings = {};
   std::function<Findings(const StudyContext& context)> study = {};
+  std::function<void(const StudyContext& context, const std::vector<Outcome>& outcomes, Findings& findings)>
+      look = {};
   // At full size, where nobody says otherwise.
   std::string model = "resnet56";
   std::string data = "cifar10";

@@ -1,4 +1,4 @@
-// Figures 2, 4 (with 6) and 8 of the paper.
+// Figures 2 and 4 (with 6) of the paper.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -91,36 +91,6 @@ Findings fig4_findings(const std::vector<Outcome>& outcomes) {
   return findings;
 }
 
-std::vector<Point> fig8_points(const RunOptions& base, Scale scale) {
-  std::vector<Point> points;
-  std::vector<std::int64_t> sizes{16, 32, 64, 128, 256, 512, 1024};
-  if (scale == Scale::smoke) sizes = {8, 16};
-  for (const std::int64_t images : sizes) {
-    RunOptions options = base;
-    options.prune.sample_images = images;
-    options.prune.sample_batch = std::min(options.prune.sample_batch, images);
-    points.push_back({fmt::format("N = {}", images), options});
-  }
-  return points;
-}
-
-Findings fig8_findings(const std::vector<Outcome>& outcomes) {
-  Findings findings = compared(outcomes);
-  Series accuracy{.name = "top-1 on the test images", .points = {}, .dots = true};
-  for (const Outcome& outcome : outcomes) {
-    std::vector<double> values;
-    for (const RunHistory& run : outcome.runs) values.push_back(100 * run.measured.at("after").top1);
-    accuracy.points.emplace_back(static_cast<double>(outcome.point.options.prune.sample_images),
-                                 spread_of(values).mean);
-  }
-  findings.figures.push_back(
-      {"accuracy", report::line_chart({accuracy}, {.title = "Accuracy against the images that are scored on",
-                                                   .x_label = "N, images",
-                                                   .y_label = "top-1 (%)"})});
-  findings.notes.emplace_back("The paper: about 91.5 % at N = 16, 92.3 % at 128, 93.1 % at 512.");
-  return findings;
-}
-
 }  // namespace
 
 Experiment fig2() {
@@ -131,11 +101,6 @@ Experiment fig2() {
 Experiment fig4() {
   return {"fig4", "Figures 4 and 6: the feedback's sensitivity gamma",
           "Accuracy by round and against the FLOPs removed, for five gammas", fig4_points, fig4_findings};
-}
-
-Experiment fig8() {
-  return {"fig8", "Figure 8: how many images the score takes", "Accuracy for N from 16 to 1024", fig8_points,
-          fig8_findings};
 }
 
 }  // namespace secateur::experiments

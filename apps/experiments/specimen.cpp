@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <chrono>
 #include <numeric>
 
 #include "secateur/core/error.h"
@@ -31,31 +32,39 @@ Specimen::Specimen(const app::RunOptions& options, const std::filesystem::path& 
 }
 
 std::vector<SpaceScores> Specimen::score(const std::string& criterion, double alpha, double beta) {
+  return score_sample(criterion, alpha, beta, options_.prune.sample_images, options_.run.seed).spaces;
+}
+
+Specimen::Scoring Specimen::score_sample(const std::string& criterion, double alpha, double beta,
+                                         std::int64_t images, std::uint64_t seed) {
+  const auto start = std::chrono::steady_clock::now();
   const auto scorer_of = make_criterion(
       criterion, {.reduction = options_.prune.producer_reduction, .quirks = options_.prune.quirks});
   const Graph& net = loaded_.model.graph();
   const ChannelSpaces spaces(net);
   const std::vector<std::int64_t> prunable =
       prunable_spaces(net, spaces, options_.prune.scope, options_.prune.keep);
-  const std::unique_ptr<BatchSource> sample = data_.sample_source(options_.run.seed);
+  const std::unique_ptr<BatchSource> sample = data_.sample_source(seed);
   Scorer scorer(loaded_.model, session_.arena(), session_.stream(),
-                {.images = options_.prune.sample_images,
-                 .batch = options_.prune.sample_batch,
+                {.images = images,
+                 .batch = std::min(options_.prune.sample_batch, images),
                  .precision = session_.precision(),
                  .taps = options_.prune.taps,
                  .redundancy = options_.prune.redundancy});
-  const CriterionContext context{.alpha = alpha, .beta = beta, .round = 1, .seed = options_.run.seed};
+  const CriterionContext context{.alpha = alpha, .beta = beta, .round = 1, .seed = seed};
   std::vector<SpaceStatistics> statistics =
       scorer.measure(prunable, scorer_of->needs(), false, *sample, context.round);
   if (scorer_of->needs().choice) {
     scorer.choose(*scorer_of, context, options_.prune.rate, *sample, statistics);
   }
-  std::vector<SpaceScores> scores;
+  Scoring scoring;
   for (const SpaceStatistics& space : statistics) {
-    scores.push_back(scored_space(space, SelectionMode::once,
-                                  [&](const SpaceStatistics& s) { return scorer_of->score(s, context); }));
+    scoring.spaces.push_back(scored_space(
+        space, SelectionMode::once, [&](const SpaceStatistics& s) { return scorer_of->score(s, context); }));
   }
-  return scores;
+  scoring.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  scoring.bytes = scorer.planned_bytes();
+  return scoring;
 }
 
 Evaluation Specimen::evaluate(std::int64_t images) {

@@ -22,6 +22,14 @@ class Specimen {
 
   // Scores of all prunable spaces, in order. alpha and beta are the weights of `unified`.
   [[nodiscard]] std::vector<SpaceScores> score(const std::string& criterion, double alpha, double beta);
+  // The same on `images` training images that the seed draws, with what it took.
+  struct Scoring {
+    std::vector<SpaceScores> spaces;
+    double seconds = 0;
+    std::int64_t bytes = 0;  // of maps and workspaces
+  };
+  [[nodiscard]] Scoring score_sample(const std::string& criterion, double alpha, double beta,
+                                     std::int64_t images, std::uint64_t seed);
 
   // Loss and accuracy on the first `images` validation images (0: all), of the network as it is and without
   // these members of one of the spaces that score() gives.

@@ -50,6 +50,16 @@ TEST(Chart, LegendsWrapWithinTheChart) {
   EXPECT_GT(*std::ranges::min_element(starts), *std::ranges::max_element(lines));
 }
 
+TEST(Chart, ADoublingAxisHasEqualStepsAndTicksAtPowersOfTwo) {
+  const Series line{.name = "a", .points = {{16, 1}, {64, 2}, {1024, 3}}, .dots = true};
+  const std::string chart = line_chart({line}, {.title = "A", .doubling_x = true});
+  const std::vector<double> dots = numbers_in(chart, std::regex("<circle class=\"f0\" cx=\"([0-9.]+)"));
+  ASSERT_EQ(dots.size(), 3U);
+  EXPECT_NEAR(dots[1] - dots[0], (dots[2] - dots[0]) / 3, 0.11);
+  const std::vector<double> ticks = numbers_in(chart, std::regex("text-anchor=\"middle\">([0-9]+)</text>"));
+  EXPECT_EQ(ticks, (std::vector<double>{16, 32, 64, 128, 256, 512, 1024}));
+}
+
 TEST(Chart, BandsCoverTheDeviation) {
   const Series line{.name = "a", .points = {{0, 1}, {1, 3}}, .deviations = {0.5, 1}};
   const std::string chart = line_chart({line}, {.title = "A", .y_min = 0, .y_max = 4});

@@ -64,9 +64,12 @@ struct Range {
 
 class Axes {
  public:
-  Axes(Range x, Range y, double width, double top = kTop) : x_(x), y_(y), width_(width), top_(top) {}
+  Axes(Range x, Range y, double width, double top = kTop, bool doubling = false)
+      : x_(x), y_(y), width_(width), top_(top), doubling_(doubling) {}
   [[nodiscard]] double x(double value) const {
-    return kLeft + (value - x_.low) / (x_.high - x_.low) * (width_ - kLeft - kRight);
+    const double part = doubling_ ? std::log(value / x_.low) / std::log(x_.high / x_.low)
+                                  : (value - x_.low) / (x_.high - x_.low);
+    return kLeft + part * (width_ - kLeft - kRight);
   }
   [[nodiscard]] double y(double value) const {
     return kHeight - kBottom - (value - y_.low) / (y_.high - y_.low) * (kHeight - top_ - kBottom);
@@ -75,11 +78,13 @@ class Axes {
   [[nodiscard]] const Range& x_range() const { return x_; }
   [[nodiscard]] const Range& y_range() const { return y_; }
   [[nodiscard]] double width() const { return width_; }
+  [[nodiscard]] bool doubling() const { return doubling_; }
 
  private:
   Range x_, y_;
   double width_;
   double top_;
+  bool doubling_;
 };
 
 std::string head(const ChartOptions& options, double width) {
@@ -109,9 +114,17 @@ std::string y_grid(const Axes& axes) {
   return svg;
 }
 
+// Powers of two.
+std::vector<double> doubling_ticks(double low, double high) {
+  std::vector<double> ticks;
+  for (double tick = std::exp2(std::ceil(std::log2(low))); tick <= high; tick *= 2) ticks.push_back(tick);
+  return ticks;
+}
+
 std::string x_ticks(const Axes& axes, bool whole) {
   std::string svg;
-  for (const double tick : round_ticks(axes.x_range().low, axes.x_range().high, 8)) {
+  const auto [low, high] = axes.x_range();
+  for (const double tick : axes.doubling() ? doubling_ticks(low, high) : round_ticks(low, high, 8)) {
     if (whole && tick != std::round(tick)) continue;
     svg += fmt::format("<text class=\"tick\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:g}</text>\n",
                        axes.x(tick), kHeight - kBottom + 16, tick);
@@ -266,7 +279,7 @@ std::string line_chart(const std::vector<Series>& series, const ChartOptions& op
   const bool marked = !options.marks.empty() && !options.mark_label.empty();
   const double mark_width = marked ? 30 + 6.6 * static_cast<double>(options.mark_label.size()) : 0;
   const Legend legend(series, kWidth - kRight - mark_width);
-  const Axes axes(x, y, kWidth, kTop + kLegendLine * (legend.lines - 1));
+  const Axes axes(x, y, kWidth, kTop + kLegendLine * (legend.lines - 1), options.doubling_x);
 
   std::string svg =
       head(options, kWidth) + y_grid(axes) + x_ticks(axes, options.whole_x) + labels(options, kWidth);

@@ -26,7 +26,8 @@ struct ChartOptions {
   std::optional<double> y_max = {};
   std::vector<double> marks = {};  // vertical lines, e.g. where a round of pruning removed channels
   std::string mark_label = "";
-  bool whole_x = true;  // the x axis counts something: epochs, rounds, layers
+  bool whole_x = true;      // the x axis counts something: epochs, rounds, layers
+  bool doubling_x = false;  // equal steps of the x axis double it; all x are positive
 };
 
 // Lines over a common axis, with axes, units and a legend.
