@@ -214,21 +214,22 @@ install_packages() {
 
 # Fetches pinned wheels, whose SHA-256 pip verifies, and unpacks them into the folder of dependencies.
 install_from_pypi() {
-  local yes="$1" scope="$2"
-  if ! onednn_present; then
-    if [[ $(uname -m) != x86_64 ]]; then
-      die "oneDNN for GCC's OpenMP comes as a wheel for x86_64 only, and this is $(uname -m). Build oneDNN 3 with" \
-        "DNNL_CPU_RUNTIME=OMP and set DNNL_DIR to the folder of its dnnl-config.cmake."
-    fi
-    if [[ $yes != yes && ! -t 0 ]]; then
-      say "This line unpacks it: ./secateur setup --yes"
-      exit 1
-    fi
-    fetch_wheels onednn "oneDNN 3.2"
+  local yes="$1" scope="$2" cuda_tools=no
+  if [[ $scope == tests || $scope == all ]] && ! cuda_tools_present; then cuda_tools=yes; fi
+  if onednn_present && cmake_present && [[ $cuda_tools == no ]]; then return 0; fi
+  if ! onednn_present && [[ $(uname -m) != x86_64 ]]; then
+    die "oneDNN for GCC's OpenMP comes as a wheel for x86_64 only, and this is $(uname -m). Build oneDNN 3 with" \
+      "DNNL_CPU_RUNTIME=OMP and set DNNL_DIR to the folder of its dnnl-config.cmake."
   fi
+  if [[ $yes != yes ]] && ! confirm "Fetch it from PyPI now?"; then
+    # Nothing but one test is lost without the tools.
+    if onednn_present && cmake_present; then return 0; fi
+    say "This line unpacks it: ./secateur setup --yes"
+    exit 1
+  fi
+  onednn_present || fetch_wheels onednn "oneDNN 3.2"
   cmake_present || fetch_wheels cmake "CMake 3.31"
-  # In a subshell: nothing but one test is lost without them.
-  if [[ $scope == tests || $scope == all ]] && [[ $yes == yes || -t 0 ]] && ! cuda_tools_present; then
+  if [[ $cuda_tools == yes ]]; then
     (fetch_wheels cuda-tools "cuobjdump and nvdisasm") || warn "Going on without them."
   fi
 }

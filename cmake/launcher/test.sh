@@ -45,6 +45,7 @@ run_tests() {
     esac
     shift
   done
+  [[ $gpu == no || ($quick == no && $cuda == yes && -z $only$preset) ]] || die "--gpu goes with no other option"
   [[ $gpu == no ]] || has_gpu || die "no GPU is seen here (nvidia-smi -L): there is nothing for --gpu to run on"
   [[ $preset != cuda-release ]] || die "cuda-release is built without tests; use --preset cuda"
 

@@ -27,6 +27,9 @@ Finished run(const std::string& command) {
 }
 
 TEST(Mpi, TwoProcesses) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "the program of the two processes is not built for the thread sanitizer";
+#endif
   if (!mpi_version()) GTEST_SKIP() << "this build has no MPI";
   if (run("mpirun --version").status != 0) GTEST_SKIP() << "there is no mpirun";
   const Finished tests =

@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -217,7 +219,12 @@ StateTree generation(std::int64_t i) {
 TEST(CheckpointKill, TheFileAlwaysReadsWhole) {
   const TemporaryFolder folder;
   const auto path = folder / "state";
+  // Writers live for up to some writes, however long one takes here.
+  const auto start = std::chrono::steady_clock::now();
   write_checkpoint(path, generation(0));
+  const auto write =
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start);
+  const auto longest = static_cast<std::uint32_t>(std::max<std::int64_t>(20000, 4 * write.count()));
   RandomSequence delays(7, RngPurpose::test);
   std::int64_t latest = 0;
   for (int kill_number = 0; kill_number < 50; ++kill_number) {
@@ -230,7 +237,7 @@ TEST(CheckpointKill, TheFileAlwaysReadsWhole) {
         _exit(1);
       }
     }
-    usleep(1000 + delays.below(20000));
+    usleep(1000 + delays.below(longest));
     kill(child, SIGKILL);
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);

@@ -9,6 +9,7 @@ usage: launcher_test.py ROOT
 
 import os
 import pathlib
+import pty
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,18 @@ class Launcher:
                               env={"PATH": str(self.path), "HOME": "/nonexistent", **environment})
         return done.returncode, done.stdout
 
+    def on_terminal(self, answer, *arguments, **environment):
+        """With all that this machine has, and somebody who answers."""
+        master, slave = pty.openpty()
+        os.write(master, answer.encode())
+        plain = {name: value for name, value in os.environ.items() if name not in ("CI", "SECATEUR_YES", "DNNL_DIR")}
+        done = subprocess.run(["bash", str(LAUNCHER), *arguments], stdin=slave, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, cwd="/", **self.user,
+                              env={**plain, "HOME": "/nonexistent", **environment})
+        os.close(slave)
+        os.close(master)
+        return done.returncode, done.stdout
+
     def expect(self, what, outcome, code, *says):
         good = outcome[0] == code and all(part in outcome[1] for part in says)
         print(f"{'ok' if good else 'FAILED'}: {what}")
@@ -66,6 +79,8 @@ def main():
             if "apt-get was called" in outcome[1]:
                 launcher.expect("nothing is tried", (1, outcome[1]), 0)
         launcher.expect("nor on the way to a build", launcher.run("train", "--epochs", "3"), 1, line, "ninja-build")
+        launcher.expect("PyPI is asked about on a terminal", launcher.on_terminal("n\n", "setup", SECATEUR_DEPS=f"{folder}/none"),
+                        1, "oneDNN 3.2", "Fetch it from PyPI now? [Y/n]", "This line unpacks it: ./secateur setup --yes")
         launcher.expect("no such preset", launcher.run("build", "fast"), 1, "no preset fast", "cpu cuda cuda-release asan")
         launcher.expect("no such option", launcher.run("setup", "--everything"), 1, "--yes and --all, not --everything")
         launcher.expect("no such option of test", launcher.run("test", "--fast"), 1, "--fast", "test --help")
