@@ -33,6 +33,9 @@ void fill_in_demo_settings(RunOptions& options, const OptionFlags& flags) {
   preset("prune.finetune-epochs", options.prune.finetune_epochs, std::int64_t{3});
   preset("prune.width-mode", options.prune.width.mode, WidthMode::target);
   preset("prune.learning-rate", options.prune.learning_rate, 0.05);
+  // A round that is taken back, the last above all, can leave the budget to nobody, and the demo without an
+  // end.
+  preset("prune.fallback", options.prune.fallback.enabled, false);
   // The network is narrow: in steps of 8 a budget is missed by far.
   preset("prune.round-to", options.prune.width.round_to, std::int64_t{4});
   preset("prune.min-channels", options.prune.width.min_channels, std::int64_t{4});

@@ -125,6 +125,8 @@ void PruneNarrator::write(std::string_view event, const LogFields& fields) {
   } else if (event == "halving") {
     progress_.say(fmt::format("round {}: rates halved ({} of {})", round, integer(fields, "halvings"),
                               options_.fallback.max_halvings));
+    progress_.begin_phase(fmt::format("round {} of {}, again", round, options_.rounds),
+                          options_.finetune_epochs);
   } else if (event == "skip") {
     progress_.say(fmt::format("round {}: skipped: {}", round, text(fields, "reason")));
   } else if (event.ends_with("epoch")) {

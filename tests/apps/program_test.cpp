@@ -158,6 +158,16 @@ TEST_F(Program, MistakesAreNamedWithTheNearestThatThereIs) {
   EXPECT_TRUE(set.says("did you mean 'cifar10'?")) << set.text;
 }
 
+// Whatever its accuracies are: no round is taken back that would leave the budget unmet.
+TEST_F(Program, ADemoEndsWithAPrunedNetwork) {
+  const Outcome demo =
+      run("demo --synthetic-train 250 --synthetic-test 50 --validation 100 --batch 32 --epochs 1 "
+          "--rounds 2 --finetune-epochs 1 --sample-images 32 --tau 0 --seed 7 --out " +
+          path("demo"));
+  EXPECT_EQ(demo.code, 0) << demo.text;
+  EXPECT_TRUE(demo.says("allowed (met)") && !demo.says("fallback of round")) << demo.text;
+}
+
 // Commands in hints and examples can be copied: they spell the program as it was called.
 TEST_F(Program, ExamplesSpellTheProgramAsItWasCalled) {
   EXPECT_TRUE(

@@ -104,7 +104,7 @@ TEST_F(Resume, DistillationGoesOnWithoutTheTeachersFile) {
 TEST_F(Resume, BothPartsOfADemoGoOnByThemselves) {
   const std::string demo =
       "demo --synthetic-train 250 --synthetic-test 50 --validation 100 --batch 32 --epochs 3 "
-      "--rounds 2 --finetune-epochs 1 --sample-images 32 --fallback no --out ";
+      "--rounds 2 --finetune-epochs 1 --sample-images 32 --out ";
   run(demo + path("whole"));
   run_until_checkpoint(demo + path("first"), path("first/base/last.h5"), 1);
   run("train --resume --out " + path("first/base"));
