@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <vector>
+
 #include "secateur/advice.h"
 #include "secateur/cache.h"
 #include "secateur/core/error.h"
@@ -12,8 +14,9 @@ namespace secateur::app {
 
 namespace {
 
-// Of the pruned network, at the end.
+// Of the pruned network and of the unpruned one, at the end: seconds each, in so many turns.
 constexpr double kMeasuredSeconds = 0.5;
+constexpr int kTurns = 5;
 
 }  // namespace
 
@@ -36,6 +39,7 @@ BudgetMeter::BudgetMeter(const PruneOptions& options, const Graph& base, Session
                           .cache = cache_folder(),
                           .run_file = run_file},
                          progress);
+  unpruned_ = base;
   const LayerTime& whole = table_->model.whole();
   progress.say(fmt::format(
       "latency at batch {}: {} unpruned (quartiles within {}); the sum of its layers is multiplied by {:.3f}",
@@ -66,16 +70,16 @@ void BudgetMeter::conclude(const LoopResult& result, Model& model, EventSink& lo
                    {"unpruned", result.cost_start.budgeted},
                    {"met", result.budget->met},
                    {"close", result.budget->close}};
-  std::optional<LayerTime> measured;
+  std::optional<Measured> measured;
   if (table_) {
-    measured = time_of_inference(
-        model, session_.arena(), session_.stream(),
-        {.batch = options_.budget.batch, .precision = session_.precision(), .seconds = kMeasuredSeconds});
+    measured = time_in_turns(model);
     const TimingConditions& conditions = table_->times.conditions();
     fields.insert(fields.end(), {{"batch", options_.budget.batch},
-                                 {"measured", measured->seconds},
-                                 {"measured_spread", measured->spread},
-                                 {"measured_samples", measured->samples},
+                                 {"measured", measured->pruned.seconds},
+                                 {"measured_spread", measured->pruned.spread},
+                                 {"measured_samples", measured->pruned.samples},
+                                 {"measured_unpruned", measured->unpruned.seconds},
+                                 {"measured_unpruned_spread", measured->unpruned.spread},
                                  {"unpruned_spread", table_->model.whole().spread},
                                  {"factor", table_->model.factor()},
                                  {"table_device", conditions.device},
@@ -87,7 +91,27 @@ void BudgetMeter::conclude(const LoopResult& result, Model& model, EventSink& lo
   progress_.say(text_of(result, measured));
 }
 
-std::string BudgetMeter::text_of(const LoopResult& result, const std::optional<LayerTime>& measured) const {
+BudgetMeter::Measured BudgetMeter::time_in_turns(Model& pruned) {
+  const TimerOptions options{.batch = options_.budget.batch,
+                             .precision = session_.precision(),
+                             .seconds = kMeasuredSeconds / kTurns};
+  Model unpruned(*unpruned_, session_.device());
+  unpruned.initialize(1, session_.stream());
+  std::vector<double> of_pruned;
+  std::vector<double> of_unpruned;
+  const auto take = [&](Model& model, std::vector<double>& samples) {
+    const std::vector<double> more =
+        samples_of_inference(model, session_.arena(), session_.stream(), options);
+    samples.insert(samples.end(), more.begin(), more.end());
+  };
+  for (int turn = 0; turn < kTurns; ++turn) {
+    take(pruned, of_pruned);
+    take(unpruned, of_unpruned);
+  }
+  return {summary_of(std::move(of_pruned)), summary_of(std::move(of_unpruned))};
+}
+
+std::string BudgetMeter::text_of(const LoopResult& result, const std::optional<Measured>& measured) const {
   const BudgetMeasure measure = options_.budget.measure;
   const bool counted = measure == BudgetMeasure::flops || measure == BudgetMeasure::params;
   const auto shown = [&](double cost) {
@@ -97,10 +121,11 @@ std::string BudgetMeter::text_of(const LoopResult& result, const std::optional<L
                                  shown(result.budget->budget), result.budget->met ? "met" : "NOT met");
   if (!counted) text += fmt::format(", at batch {}", options_.budget.batch);
   if (measured) {
-    text +=
-        fmt::format("\nforetold {} from {} unpruned; measured {} (quartiles within {}): {}",
-                    shown(result.budget->cost), shown(result.cost_start.budgeted), shown(measured->seconds),
-                    percent(measured->spread, 1), change_text(result.budget->cost, measured->seconds));
+    const double before = result.cost_start.budgeted;
+    text += fmt::format("\nforetold {} from {} unpruned ({}); measured {} from {} in turns ({})",
+                        shown(result.budget->cost), shown(before), change_text(before, result.budget->cost),
+                        shown(measured->pruned.seconds), shown(measured->unpruned.seconds),
+                        change_text(measured->unpruned.seconds, measured->pruned.seconds));
   }
   return text;
 }

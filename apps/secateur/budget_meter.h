@@ -33,12 +33,19 @@ class BudgetMeter {
   void conclude(const LoopResult& result, Model& model, EventSink& log);
 
  private:
-  [[nodiscard]] std::string text_of(const LoopResult& result, const std::optional<LayerTime>& measured) const;
+  // Times of the pruned network and of the unpruned one, taken in turns.
+  struct Measured {
+    LayerTime pruned;
+    LayerTime unpruned;
+  };
+  [[nodiscard]] Measured time_in_turns(Model& pruned);
+  [[nodiscard]] std::string text_of(const LoopResult& result, const std::optional<Measured>& measured) const;
 
   const PruneOptions& options_;
   Session& session_;
   Progress& progress_;
   std::optional<LatencyTable> table_;
+  std::optional<Graph> unpruned_;  // where times are measured
 };
 
 }  // namespace secateur::app

@@ -5,6 +5,9 @@
 #include <oneapi/dnnl/dnnl.h>
 #include <xxhash.h>
 
+#include <optional>
+#include <vector>
+
 #include "secateur/core/error.h"
 #include "secateur/core/version.h"
 #include "secateur/io/files.h"
@@ -13,8 +16,10 @@
 namespace secateur::app {
 namespace {
 
-// How much longer than a layer the network is measured.
-constexpr double kWholeTimes = 20;
+// The network is visited so often while its layers are measured, each time for so much longer than a layer:
+// where the machine is slower for a while, it is so for both, and their ratio stays.
+constexpr std::size_t kVisits = 10;
+constexpr double kVisitTimes = 2;
 
 std::string text_of(const std::filesystem::path& file) {
   const std::vector<std::byte> bytes = read_file(file);
@@ -58,6 +63,57 @@ bool make_folder(const std::filesystem::path& file, Progress& progress) {
   return !error;
 }
 
+// The network's time, from samples of several visits.
+class WholeNetwork {
+ public:
+  WholeNetwork(const Measurement& network, TimerOptions timer, Session& session)
+      : network_(network), timer_(timer), session_(session) {
+    timer_.seconds *= kVisitTimes;
+    timer_.samples = (timer_.samples + 1) / 2;
+  }
+  void visit() {
+    const std::vector<double> samples =
+        samples_of_inference(network_.graph, session_.arena(), session_.stream(), timer_);
+    samples_.insert(samples_.end(), samples.begin(), samples.end());
+    ++visits_;
+  }
+  void finish(LayerTimes& times) {
+    while (visits_ < kVisits) visit();
+    times.set(network_.kind, network_.in, network_.out, summary_of(samples_));
+  }
+
+ private:
+  const Measurement& network_;
+  TimerOptions timer_;
+  Session& session_;
+  std::vector<double> samples_;
+  std::size_t visits_ = 0;
+};
+
+// Everything that is missing; the file is written after each.
+void measure(const std::vector<const Measurement*>& missing, const TimerOptions& timer, Session& session,
+             LayerTimes& times, const std::filesystem::path& file) {
+  const auto keep = [&] {
+    if (!file.empty()) write(file, times);
+  };
+  std::optional<WholeNetwork> whole;
+  for (const Measurement* one : missing) {
+    if (one->whole) whole.emplace(*one, timer, session);
+  }
+  const std::size_t stretch = missing.size() / kVisits + 1;
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    if (interrupted()) throw Interrupted("stopped while layers were measured");
+    if (whole && i % stretch == 0) whole->visit();
+    const Measurement& one = *missing[i];
+    if (one.whole) continue;
+    times.set(one.kind, one.in, one.out,
+              time_of_inference(one.graph, session.arena(), session.stream(), timer));
+    keep();
+  }
+  if (whole) whole->finish(times);
+  keep();
+}
+
 }  // namespace
 
 TimingConditions timing_conditions(const Graph& network, Session& session, std::int64_t batch) {
@@ -98,25 +154,19 @@ LatencyTable latency_table(const Graph& network, Session& session, const Latency
   timer.batch = options.batch;
   timer.precision = session.precision();
   const std::vector<Measurement> wanted = measurements_for(network, options.granule);
-  std::int64_t missing = 0;
-  for (const Measurement& one : wanted) missing += times.find(one.kind, one.in, one.out) == nullptr ? 1 : 0;
-  if (missing > 0) {
-    progress.say(fmt::format("measuring {} layers and widths at batch {} ({} are known)", missing,
-                             options.batch, std::ssize(wanted) - missing));
-  }
+  std::vector<const Measurement*> missing;
   for (const Measurement& one : wanted) {
-    if (times.find(one.kind, one.in, one.out) != nullptr) continue;
-    if (interrupted()) throw Interrupted("stopped while layers were measured");
-    TimerOptions own = timer;
-    if (one.whole) own.seconds *= kWholeTimes;
-    times.set(one.kind, one.in, one.out,
-              time_of_inference(one.graph, session.arena(), session.stream(), own));
-    if (!file.empty()) write(file, times);
+    if (times.find(one.kind, one.in, one.out) == nullptr) missing.push_back(&one);
+  }
+  if (!missing.empty()) {
+    progress.say(fmt::format("measuring {} layers and widths at batch {} ({} are known)", missing.size(),
+                             options.batch, wanted.size() - missing.size()));
+    measure(missing, timer, session, times, file);
   }
   session.arena().clear();
-  if (!options.run_file.empty() && (!stored || missing > 0)) write(options.run_file, times);
+  if (!options.run_file.empty() && (!stored || !missing.empty())) write(options.run_file, times);
   LatencyModel model(network, times, options.granule);
-  return {std::move(model), std::move(times), missing, file};
+  return {std::move(model), std::move(times), std::ssize(missing), file};
 }
 
 }  // namespace secateur::app

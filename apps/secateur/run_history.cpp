@@ -83,6 +83,7 @@ BudgetRecord budget_record(const Json& event) {
           number(event, "cost"),
           number(event, "measured"),
           number(event, "measured_spread"),
+          number(event, "measured_unpruned"),
           met != event.end() && met->is_boolean() && met->get<bool>()};
 }
 

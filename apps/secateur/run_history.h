@@ -53,9 +53,10 @@ struct BudgetRecord {
   std::int64_t batch = 0;  // 0 for what is counted off the graph
   double budget = 0;
   double unpruned = 0;
-  double cost = 0;      // counted, planned or foretold
-  double measured = 0;  // NaN where nothing was measured
-  double spread = 0;    // of the measurement, between quartiles, as a part
+  double cost = 0;               // counted, planned or foretold
+  double measured = 0;           // NaN where nothing was measured
+  double spread = 0;             // of the measurement, between quartiles, as a part
+  double measured_unpruned = 0;  // in turns with it; NaN in logs that do not say
   bool met = false;
 };
 

@@ -79,6 +79,11 @@ void add_budget(Page& page, const RunHistory& history) {
     rows.push_back({"measured", fmt::format("{} (quartiles within {}; {} against what was foretold)",
                                             budget_text(b, b.measured), percent(b.spread, 1),
                                             change_text(b.cost, b.measured))});
+    if (std::isfinite(b.measured_unpruned)) {
+      rows.push_back({"unpruned, measured in turns with it",
+                      fmt::format("{} (pruned: {})", budget_text(b, b.measured_unpruned),
+                                  change_text(b.measured_unpruned, b.measured))});
+    }
   }
   page.add_table({b.batch > 0 ? fmt::format("{} at batch {}", b.measure, b.batch) : b.measure,
                   b.met ? "met" : "not met"},

@@ -45,7 +45,8 @@ LayerTime summary_of(std::vector<double> seconds) {
   return {median, (quantile(seconds, 0.75) - quantile(seconds, 0.25)) / median, std::ssize(seconds)};
 }
 
-LayerTime time_of_inference(Model& model, Arena& arena, Stream& stream, const TimerOptions& options) {
+std::vector<double> samples_of_inference(Model& model, Arena& arena, Stream& stream,
+                                         const TimerOptions& options) {
   using Clock = std::chrono::steady_clock;
   Program program(
       model, arena, stream,
@@ -71,13 +72,22 @@ LayerTime time_of_inference(Model& model, Arena& arena, Stream& stream, const Ti
     total += seconds;
     samples.push_back(std::max(seconds, 1e-9) / static_cast<double>(count));
   }
-  return summary_of(std::move(samples));
+  return samples;
+}
+
+std::vector<double> samples_of_inference(const Graph& graph, Arena& arena, Stream& stream,
+                                         const TimerOptions& options) {
+  Model model(graph, stream.device());
+  model.initialize(1, stream);
+  return samples_of_inference(model, arena, stream, options);
+}
+
+LayerTime time_of_inference(Model& model, Arena& arena, Stream& stream, const TimerOptions& options) {
+  return summary_of(samples_of_inference(model, arena, stream, options));
 }
 
 LayerTime time_of_inference(const Graph& graph, Arena& arena, Stream& stream, const TimerOptions& options) {
-  Model model(graph, stream.device());
-  model.initialize(1, stream);
-  return time_of_inference(model, arena, stream, options);
+  return summary_of(samples_of_inference(graph, arena, stream, options));
 }
 
 }  // namespace secateur

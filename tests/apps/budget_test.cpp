@@ -301,10 +301,12 @@ TEST_F(BudgetRuns, ATimeIsMetByTheTableAndMeasuredAtTheEnd) {
   EXPECT_LE(budget.at("cost").get<double>(), 0.7 * model.seconds(network) * (1 + 1e-9));
   EXPECT_GT(budget.at("measured"), 0.0);
   EXPECT_GT(budget.at("measured_samples"), 1);
+  EXPECT_GT(budget.at("measured_unpruned"), 0.0);
   std::ifstream report(path("fast/report.html"));
   std::ostringstream page;
   page << report.rdbuf();
   EXPECT_NE(page.str().find("latency at batch 2"), std::string::npos);
+  EXPECT_NE(page.str().find("in turns with it"), std::string::npos);
 
   // What no widths reach is refused before anything is trained, with the range.
   const Outcome impossible = prune("never", "--latency 1us@2");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "secateur/runtime/layer_times.h"
 #include "secateur/runtime/program.h"
@@ -23,6 +24,13 @@ struct TimerOptions {
 // The same of a model as it is.
 [[nodiscard]] LayerTime time_of_inference(Model& model, Arena& arena, Stream& stream,
                                           const TimerOptions& options);
+
+// The samples themselves, for a time that is taken in several visits: where a machine is slower at one moment
+// than at another, times that were taken in turns can still be compared.
+[[nodiscard]] std::vector<double> samples_of_inference(const Graph& graph, Arena& arena, Stream& stream,
+                                                       const TimerOptions& options);
+[[nodiscard]] std::vector<double> samples_of_inference(Model& model, Arena& arena, Stream& stream,
+                                                       const TimerOptions& options);
 
 // Median and spread of samples.
 [[nodiscard]] LayerTime summary_of(std::vector<double> seconds);
