@@ -13,6 +13,7 @@ namespace {
 constexpr double kLargeStep = 1.0 / 3;
 constexpr double kModerateStep = 1.0 / 5;
 constexpr double kFarFromTheSum = 2;
+constexpr double kLargestPart = 1e9;  // images of a validation part that anyone has
 
 }  // namespace
 
@@ -23,13 +24,15 @@ double standard_error(double accuracy, std::int64_t images) {
 std::string advice_on_validation(double accuracy, std::int64_t images, double tau) {
   const double error = standard_error(accuracy, images);
   if (!(error > tau / 2)) return "";
-  const double needed = 4 * accuracy * (1 - accuracy) / (tau * tau);
+  const double needed = std::ceil(4 * accuracy * (1 - accuracy) / (tau * tau));  // infinite for a tau of 0
+  const std::string remedy =
+      needed <= kLargestPart ? fmt::format("a validation part of {} images or more (--validation) would do",
+                                           grouped(static_cast<std::int64_t>(needed)))
+                             : "no validation part is large enough for that; a larger --tau would do";
   return fmt::format(
       "warning: {} validation images tell an accuracy of {} to within {} (one standard error), and the run "
-      "is "
-      "steered by changes of {} (--tau): a validation part of {} images or more (--validation) would do",
-      grouped(images), percent(accuracy, 1), percent(error, 1), percent(tau, 1),
-      grouped(static_cast<std::int64_t>(std::ceil(needed))));
+      "is steered by changes of {} (--tau): {}",
+      grouped(images), percent(accuracy, 1), percent(error, 1), percent(tau, 1), remedy);
 }
 
 std::string advice_on_budget(double cost, double budget, std::int64_t removals) {

@@ -18,7 +18,8 @@ std::size_t letters(const std::string& text) {
 }  // namespace
 
 std::string grouped(std::int64_t value) {
-  std::string digits = std::to_string(value < 0 ? -value : value);
+  std::string digits = std::to_string(value);
+  if (value < 0) digits.erase(0, 1);
   for (auto place = static_cast<std::ptrdiff_t>(digits.size()) - 3; place > 0; place -= 3) {
     digits.insert(static_cast<std::size_t>(place), ",");
   }

@@ -4,15 +4,18 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <map>
 
 #include "secateur/advice.h"
 #include "secateur/core/error.h"
 #include "secateur/tensorboard.h"
+#include "secateur/text.h"
 #include "secateur/watch.h"
 
 namespace secateur::app {
@@ -243,6 +246,17 @@ TEST(Advice, AValidationPartThatIsTooSmallIsNamedWithItsError) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " not in: " << text;
   }
   EXPECT_EQ(advice_on_validation(0.8, 1601, 0.02), "");
+  for (const double tau : {0.0, 1e-12}) {
+    EXPECT_NE(advice_on_validation(0.8, 100, tau).find("no validation part is large enough"),
+              std::string::npos);
+  }
+}
+
+TEST(Text, DigitsAreGroupedUpToTheEnds) {
+  EXPECT_EQ(grouped(-1234567), "-1,234,567");
+  EXPECT_EQ(grouped(-999), "-999");
+  EXPECT_EQ(grouped(std::numeric_limits<std::int64_t>::min()), "-9,223,372,036,854,775,808");
+  EXPECT_EQ(grouped(std::numeric_limits<std::int64_t>::max()), "9,223,372,036,854,775,807");
 }
 
 // 0.1 of the cost in one removal is a step of 90 %; in steps of a fifth it takes ln 0.1 / ln 0.8 = 10.3.
