@@ -41,11 +41,13 @@ TEST_F(Resume, AnInterruptedRunSaysHowToGoOn) {
   expect_same_state("whole", "stopped");
 }
 
+// Rates and no budget: whatever the fallback makes of so short a training, the run ends with its work done.
 TEST_F(Resume, PruningGoesOnInTheMiddleOfARound) {
   run(kTraining + "--epochs 1 --out " + path("base"));
-  const std::string pruning = "prune --weights " + path("base/model.h5") + " " + kData +
-                              "--rounds 3 --budget 0.6 --round-to 1 --train-epochs 1 --finetune-epochs 2 "
-                              "--sample-images 32 --out ";
+  const std::string pruning =
+      "prune --weights " + path("base/model.h5") + " " + kData +
+      "--rounds 3 --width-mode per-round --rate 0.2 --round-to 1 --train-epochs 1 --finetune-epochs 2 "
+      "--sample-images 32 --out ";
   run(pruning + path("whole"));
   for (const int checkpoints : {3, 8}) {
     const std::string killed = "killed" + std::to_string(checkpoints);
@@ -72,7 +74,7 @@ TEST_F(Resume, AveragedWeightsGoOn) {
 
   const std::string pruning =
       "prune --weights " + path("base/last.h5") + " " + kData + averaged +
-      "--rounds 2 --budget 0.7 --round-to 1 --finetune-epochs 1 --sample-images 32 --out ";
+      "--rounds 2 --budget 0.7 --fallback no --round-to 1 --finetune-epochs 1 --sample-images 32 --out ";
   run(pruning + path("whole"));
   run_until_checkpoint(pruning + path("cut"), path("cut/last.h5"), 3);
   run("prune --resume --out " + path("cut"));
@@ -82,9 +84,10 @@ TEST_F(Resume, AveragedWeightsGoOn) {
 // The teacher is part of the checkpoint: the run goes on where its file is gone.
 TEST_F(Resume, DistillationGoesOnWithoutTheTeachersFile) {
   run(kTraining + "--epochs 1 --out " + path("base"));
-  const std::string pruning = "prune --weights " + path("base/model.h5") + " " + kData +
-                              "--distill 0.5 --distill-temperature 3 --rounds 2 --budget 0.7 --round-to 1 "
-                              "--finetune-epochs 1 --sample-images 32 --out ";
+  const std::string pruning =
+      "prune --weights " + path("base/model.h5") + " " + kData +
+      "--distill 0.5 --distill-temperature 3 --rounds 2 --budget 0.7 --fallback no --round-to 1 "
+      "--finetune-epochs 1 --sample-images 32 --out ";
   run(pruning + path("whole"));
   run_until_checkpoint(pruning + path("cut"), path("cut/last.h5"), 3);
   fs::remove(path("base/model.h5"));

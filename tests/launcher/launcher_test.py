@@ -63,6 +63,27 @@ class Launcher:
             print(f"exit code {outcome[0]}, expected {code} and {says}; it said:\n{outcome[1]}")
 
 
+def expect_the_program_is_told(launcher, folder):
+    """A program that is built already: the launcher becomes it, and tells it who calls and how threads wait."""
+    root = pathlib.Path(folder) / "tree"
+    program = root / "build" / "cpu" / "bin" / "secateur"
+    program.parent.mkdir(parents=True)
+    shutil.copy(LAUNCHER, root)
+    shutil.copytree(LAUNCHER.parent / "cmake" / "launcher", root / "cmake" / "launcher")
+    program.write_text("#!/bin/bash\necho called as $SECATEUR_CALLED_AS, spins $GOMP_SPINCOUNT, $OMP_WAIT_POLICY.\n")
+    program.chmod(0o755)
+
+    def doctor(**environment):
+        done = subprocess.run([str(root / "secateur"), "doctor"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, cwd="/", **launcher.user,
+                              env={"PATH": str(launcher.path), "SECATEUR_PRESET": "cpu", **environment})
+        return done.returncode, done.stdout
+
+    launcher.expect("the program is told", doctor(), 0, f"called as {root}/secateur, spins 1000, .")
+    launcher.expect("spins are the user's", doctor(GOMP_SPINCOUNT="7"), 0, "spins 7, .")
+    launcher.expect("so is the policy", doctor(OMP_WAIT_POLICY="active"), 0, "spins , active.")
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         launcher = Launcher(folder)
@@ -70,6 +91,7 @@ def main():
             print("SKIPPED: another user cannot read this tree")
             return 77
         launcher.expect("help", launcher.run("help"), 0, "./secateur setup", "./secateur test", "asan, tsan, coverage")
+        expect_the_program_is_told(launcher, folder)
         launcher.expect("no package manager", launcher.run("setup"), 1, "ninja-build", "build tool", "no apt-get here")
         launcher.add("apt-get", "#!/bin/bash\necho apt-get was called\nexit 1\n")
         line = "sudo apt-get update && sudo apt-get install -y --no-install-recommends "
