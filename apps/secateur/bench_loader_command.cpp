@@ -151,6 +151,11 @@ int run_bench_loader(const RunOptions& options, const LoaderBenchOptions& bench)
                       {"block_seconds", timings[1].seconds},
                       {"ratio", ratio}};
     fmt::print("{:.2f} times the images/s of {}\n", ratio, library);
+    if (packed) {
+      const double packed_ratio = timings[1].median() / timings.back().median();
+      report["packed"]["peer_ratio"] = packed_ratio;
+      fmt::print("packed: {:.2f} times those\n", packed_ratio);
+    }
   }
   fmt::print("{}", head.load_text());
   bench::write_report(bench.json, report);

@@ -55,9 +55,10 @@ int run_data_info(const RunOptions& options);
 
 struct PackArguments {
   std::filesystem::path file;
-  std::int64_t size = 0;  // shorter side, 0 for files as they are
+  std::int64_t size = 0;  // shorter side, 0: images keep their size
   int quality = 90;
   bool raw = false;
+  bool as_is = false;  // JPEGs byte for byte, without restart markers
 };
 // Packs the image folder of options.data into one file. Goes on with an interrupted one.
 int run_data_pack(const RunOptions& options, const PackArguments& arguments);

@@ -93,6 +93,7 @@ int run_data_pack(const RunOptions& options, const PackArguments& arguments) {
                                                       {.size = arguments.size,
                                                        .quality = arguments.quality,
                                                        .raw = arguments.raw,
+                                                       .as_is = arguments.as_is,
                                                        .threads = o.decode_threads,
                                                        .strict = o.strict},
                                                       Counter());

@@ -38,9 +38,12 @@ void DataWords::add_pack(CLI::App& data) {
       *data.add_subcommand("pack", "Pack a folder of images into one file; goes on where it stopped");
   pack.add_option("file", pack_.file, "The file to write")->required()->type_name("FILE");
   pack.add_option("--size", pack_.size,
-                  "Shorter side that larger images are scaled to, 0: files as they are [0]");
+                  "Shorter side that larger images are scaled to, 0: they keep their size [0]");
   pack.add_option("--quality", pack_.quality, "Of the JPEG of an image that was scaled, 1 to 100 [90]");
   pack.add_flag("--raw", pack_.raw, "Store pixels instead of JPEG");
+  pack.add_flag("--as-is", pack_.as_is,
+                "Keep JPEG files byte for byte, instead of giving them restart markers (the same pixels; "
+                "crops are read faster)");
   run(pack, {.data = true}, [this](const OptionFlags& flags) {
     if (!flags.given("data.name")) options_.data.name = "imagefolder";
     return run_data_pack(options_, pack_);

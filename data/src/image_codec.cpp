@@ -28,7 +28,7 @@ std::string first_bytes(std::span<const std::byte> bytes) {
 
 std::unique_ptr<ImageDecoder::Format> open_format(std::span<const std::byte> bytes, std::string_view name) {
   require(!bytes.empty(), "'{}' is empty", name);
-  if (begins_with(bytes, "\xFF\xD8")) return open_jpeg(bytes, name);
+  if (is_jpeg(bytes)) return open_jpeg(bytes, name);
   if (begins_with(bytes, "\x89PNG\r\n\x1A\n")) return open_png(bytes, name);
   if (begins_with(bytes, "P6")) return open_ppm(bytes, name);
   fail("'{}' is no JPEG, PNG or binary PPM (P6): it begins with {}", name, first_bytes(bytes));
@@ -92,6 +92,8 @@ class Ppm final : public ImageDecoder::Format {
 };
 
 }  // namespace
+
+bool is_jpeg(std::span<const std::byte> bytes) { return begins_with(bytes, "\xFF\xD8"); }
 
 std::unique_ptr<ImageDecoder::Format> open_ppm(std::span<const std::byte> bytes, std::string_view name) {
   return std::make_unique<Ppm>(bytes, name);

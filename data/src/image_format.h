@@ -23,6 +23,9 @@ class ImageDecoder::Format {
   [[nodiscard]] virtual DecodedRegion decode(const Region& region, std::optional<Extent> target) = 0;
 };
 
+// By the first bytes.
+[[nodiscard]] bool is_jpeg(std::span<const std::byte> bytes);
+
 // Each throws Error for a broken header.
 [[nodiscard]] std::unique_ptr<ImageDecoder::Format> open_jpeg(std::span<const std::byte> bytes,
                                                               std::string_view name);

@@ -1,60 +1,20 @@
 // JPEG by libjpeg-turbo: scaled and partial decoding, every colour space to RGB, EXIF orientation.
-#include <cstdio>  // jpeglib.h needs FILE
-//
-#include <jerror.h>
-#include <jpeglib.h>
-
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <csetjmp>
-#include <cstdlib>
-#include <cstring>
 #include <string>
 
 #include "exif.h"
 #include "image_format.h"
+#include "jpeg_cells.h"
+#include "jpeg_trap.h"
 #include "secateur/core/error.h"
 
 namespace secateur::data {
 namespace {
 
-// libjpeg reports errors by a function that must not return. The jump goes over frames of C alone: every
-// object of C++ is made before setjmp.
-struct Trap {
-  jpeg_error_mgr manager{};
-  std::jmp_buf back{};
-  std::array<char, JMSG_LENGTH_MAX> message{};
-
-  Trap() {
-    jpeg_std_error(&manager);
-    manager.error_exit = [](j_common_ptr info) {
-      auto* trap = reinterpret_cast<Trap*>(info->err);
-      (*info->err->format_message)(info, trap->message.data());
-      std::longjmp(trap->back, 1);
-    };
-    manager.output_message = [](j_common_ptr) {};
-    // Where the stream ends early or its codes are broken, libjpeg warns and paints grey: no picture that we
-    // want. Other warnings (stray bytes between markers, say) leave the picture whole.
-    manager.emit_message = [](j_common_ptr info, int level) {
-      const int code = info->err->msg_code;
-      const bool broken = code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE;
-      if (level < 0 && broken) (*info->err->error_exit)(info);
-    };
-  }
-};
-
-// A rectangle of whole pixels.
-struct Window {
-  std::int64_t y = 0;
-  std::int64_t x = 0;
-  std::int64_t height = 0;
-  std::int64_t width = 0;
-};
-
 class Jpeg final : public ImageDecoder::Format {
  public:
-  Jpeg(std::span<const std::byte> bytes, std::string_view name) : name_(name) {
+  Jpeg(std::span<const std::byte> bytes, std::string_view name) : bytes_(bytes), name_(name) {
     info_.err = &trap_.manager;
     if (setjmp(trap_.back) != 0) fail_as("a broken JPEG header");
     jpeg_create_decompress(&info_);
@@ -81,10 +41,11 @@ class Jpeg final : public ImageDecoder::Format {
 
   [[nodiscard]] DecodedRegion decode(const Region& region, std::optional<Extent> target) override {
     const std::int64_t eighths = target ? scale_for(region, *target) : 8;
+    Region stored = orientation_.to_stored(region, static_cast<double>(info_.image_height),
+                                           static_cast<double>(info_.image_width));
+    cut_around(stored, eighths);
     // Half the time of a full-size decode goes into the smooth upsampling of colours, which scaling undoes.
     info_.do_fancy_upsampling = target ? FALSE : TRUE;
-    const Region stored = orientation_.to_stored(region, static_cast<double>(info_.image_height),
-                                                 static_cast<double>(info_.image_width));
     const double scale = static_cast<double>(eighths) / 8;
     const Region scaled{stored.y * scale, stored.x * scale, stored.height * scale, stored.width * scale};
     RgbxImage image;
@@ -96,6 +57,8 @@ class Jpeg final : public ImageDecoder::Format {
   }
 
  private:
+  static constexpr std::int64_t kMargin = 2;  // decoded pixels
+
   [[noreturn]] void fail_as(const char* what) {
     const std::string reason = trap_.message.data();
     jpeg_destroy_decompress(&info_);
@@ -114,10 +77,27 @@ class Jpeg final : public ImageDecoder::Format {
     return 8;
   }
 
+  // Goes on with the cells around the region alone, where the file has cells and they are fewer than all;
+  // `region` is then theirs.
+  void cut_around(Region& region, std::int64_t eighths) {
+    const double margin = static_cast<double>(kMargin * 8) / static_cast<double>(eighths);
+    const auto first = [&](double edge) { return std::max<std::int64_t>(std::lround(edge - margin), 0); };
+    Window wanted{.y = first(region.y), .x = first(region.x)};
+    wanted.height = std::lround(region.y + region.height + margin) - wanted.y;
+    wanted.width = std::lround(region.x + region.width + margin) - wanted.x;
+    cut_ = cut_jpeg(bytes_, wanted);
+    if (!cut_) return;
+    if (setjmp(trap_.back) != 0) fail_as("a broken JPEG header");
+    jpeg_abort_decompress(&info_);
+    jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(cut_->bytes.data()), cut_->bytes.size());
+    jpeg_read_header(&info_, TRUE);
+    region.y -= static_cast<double>(cut_->window.y);
+    region.x -= static_cast<double>(cut_->window.x);
+  }
+
   // Decodes at the scale; `image` gets the pixels of `window`, which holds `wanted` with a margin that keeps
   // the smooth upsampling of colour at the window's edge out of it.
   void read(std::int64_t eighths, const Region& wanted, RgbxImage& image, Window& window) {
-    constexpr std::int64_t kMargin = 2;
     std::vector<std::uint8_t> four_colors;
     JSAMPROW row = nullptr;
     if (setjmp(trap_.back) != 0) fail_as("the JPEG is cut short or broken");
@@ -165,8 +145,10 @@ class Jpeg final : public ImageDecoder::Format {
     }
   }
 
+  std::span<const std::byte> bytes_;
+  std::optional<JpegCut> cut_;  // lives as long as it is decoded
   std::string name_;
-  Trap trap_;
+  JpegTrap trap_;
   jpeg_decompress_struct info_{};
   Orientation orientation_;
 };
@@ -177,42 +159,6 @@ std::unique_ptr<ImageDecoder::Format> open_jpeg(std::span<const std::byte> bytes
   auto jpeg = std::make_unique<Jpeg>(bytes, name);
   check_extent(name, jpeg->height(), jpeg->width());
   return jpeg;
-}
-
-std::vector<std::byte> encode_jpeg(const RgbxImage& image, int quality) {
-  require(quality >= 1 && quality <= 100, "the quality of a JPEG is 1 to 100, not {}", quality);
-  Trap trap;
-  jpeg_compress_struct info{};
-  info.err = &trap.manager;
-  unsigned char* buffer = nullptr;
-  unsigned long size = 0;  // NOLINT(google-runtime-int): libjpeg's type
-  std::vector<std::byte> bytes;
-  if (setjmp(trap.back) != 0) {
-    jpeg_destroy_compress(&info);
-    std::free(buffer);  // NOLINT(cppcoreguidelines-no-malloc): libjpeg allocated it
-    fail("cannot encode an image of {} x {} pixels as JPEG: {}", image.width, image.height,
-         trap.message.data());
-  }
-  jpeg_create_compress(&info);
-  jpeg_mem_dest(&info, &buffer, &size);
-  info.image_width = static_cast<JDIMENSION>(image.width);
-  info.image_height = static_cast<JDIMENSION>(image.height);
-  info.input_components = 4;
-  info.in_color_space = JCS_EXT_RGBX;
-  jpeg_set_defaults(&info);
-  jpeg_set_quality(&info, quality, TRUE);
-  jpeg_start_compress(&info, TRUE);
-  while (info.next_scanline < info.image_height) {
-    auto* row = const_cast<std::uint8_t*>(image.pixels.data()) +
-                std::size_t{info.next_scanline} * info.image_width * 4;
-    jpeg_write_scanlines(&info, &row, 1);
-  }
-  jpeg_finish_compress(&info);
-  jpeg_destroy_compress(&info);
-  bytes.resize(size);
-  std::memcpy(bytes.data(), buffer, size);
-  std::free(buffer);  // NOLINT(cppcoreguidelines-no-malloc)
-  return bytes;
 }
 
 }  // namespace secateur::data

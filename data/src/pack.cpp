@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "hash.h"
+#include "image_format.h"
 #include "secateur/core/error.h"
 #include "secateur/core/log.h"
 #include "secateur/data/image_codec.h"
@@ -96,6 +97,7 @@ class Images {
     hasher.add(options.size);
     hasher.add(std::int64_t{options.raw ? 0 : options.quality});
     hasher.add(std::int64_t{options.raw});
+    hasher.add(std::int64_t{options.as_is});
     for (const ImageSet* set : sets_) hasher.add(static_cast<std::int64_t>(set->label_hash()));
     for (std::int64_t i = 0; i < size(); ++i) {
       const std::string name = name_of(i);
@@ -125,7 +127,10 @@ std::vector<std::byte> record_of(const Images& images, std::int64_t i, const Pac
                            : 1;
   RgbxImage image =
       decoder.decode();  // also of a file that goes in as it is: now is the time to find it broken
-  if (scale == 1 && !options.raw) return bytes;
+  const auto rearranged = [&](std::vector<std::byte> jpeg) {
+    return options.as_is ? std::move(jpeg) : with_restart_markers(jpeg, name);
+  };
+  if (scale == 1 && !options.raw) return is_jpeg(bytes) ? rearranged(std::move(bytes)) : bytes;
   if (scale != 1) {
     Output output;
     output.scaled_height = output.height = std::lround(static_cast<double>(image.height) * scale);
@@ -136,7 +141,7 @@ std::vector<std::byte> record_of(const Images& images, std::int64_t i, const Pac
     image = {output.height, output.width, std::vector<std::uint8_t>(rgb.size() / 3 * 4)};
     for (std::size_t p = 0; p < rgb.size() / 3; ++p) std::copy_n(&rgb[p * 3], 3, &image.pixels[p * 4]);
   }
-  return options.raw ? encode_ppm(image) : encode_jpeg(image, options.quality);
+  return options.raw ? encode_ppm(image) : rearranged(encode_jpeg(image, options.quality));
 }
 
 // Entries of the journal of an interrupted call, as far as the spool holds their records.

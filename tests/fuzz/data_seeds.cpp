@@ -35,6 +35,17 @@ void make_images(const Corpus& corpus) {
   corpus.add("jpeg", jpeg);
   corpus.add("jpeg-cut", jpeg.substr(0, jpeg.size() * 2 / 3));
   corpus.add("jpeg-header-alone", jpeg.substr(0, 20));
+  // Six rows of three cells; and with a marker out of order.
+  data::RgbxImage large{.height = 96, .width = 96, .pixels = {}};
+  for (int i = 0; i < 96 * 96 * 4; ++i) large.pixels.push_back(static_cast<std::uint8_t>(i / 31 * 7 % 251));
+  const std::string cells = text(data::with_restart_markers(data::encode_jpeg(large, 10), "seed"));
+  corpus.add("jpeg-restarts", cells);
+  corpus.add("jpeg-restarts-out-of-order", [&] {
+    std::string file = cells;
+    const std::size_t marker = file.rfind("\xff\xd3");
+    require(marker != std::string::npos, "eighteen cells have a fourth marker");
+    return file.replace(marker + 1, 1, "\xd6");
+  }());
   corpus.add("jpeg-65535-squared", [&] {
     std::string file = jpeg;  // the frame header: marker, length, precision, height, width
     const std::size_t frame = file.find("\xff\xc0");

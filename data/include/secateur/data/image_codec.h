@@ -72,6 +72,12 @@ class ImageDecoder {
 
 // A baseline JPEG (4:2:0) of the image, quality 1 .. 100.
 [[nodiscard]] std::vector<std::byte> encode_jpeg(const RgbxImage& image, int quality);
+// The same picture, coefficient for coefficient, as a baseline JPEG with restart markers (some bytes larger
+// or smaller): ImageDecoder then reads of a region's codes no more than what the region reaches. Its EXIF
+// note stays, other notes go. `name` is for messages; throws Error for a JPEG that is broken or cannot be
+// written so.
+[[nodiscard]] std::vector<std::byte> with_restart_markers(std::span<const std::byte> jpeg,
+                                                          std::string_view name);
 // A binary PPM (P6) of the image.
 [[nodiscard]] std::vector<std::byte> encode_ppm(const RgbxImage& image);
 

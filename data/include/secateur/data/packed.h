@@ -13,9 +13,11 @@
 namespace secateur::data {
 
 struct PackOptions {
-  std::int64_t size = 0;     // shorter side that larger images are scaled to; 0: files go in as they are
+  std::int64_t size = 0;     // shorter side that larger images are scaled to; 0: they keep their size
   int quality = 90;          // of the JPEG of an image that was scaled, 1 .. 100
   bool raw = false;          // pixels (binary PPM) instead of JPEG
+  bool as_is = false;        // JPEGs keep their bytes, instead of getting restart markers (the same pixels;
+                             // a crop is then read without what lies around it)
   std::int64_t threads = 0;  // that decode and encode; 0: one a processor
   bool strict = false;       // an image that cannot be decoded throws, instead of being reported and left out
 };
