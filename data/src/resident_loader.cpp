@@ -45,10 +45,10 @@ void ResidentLoader::fill(std::int64_t first, std::int64_t count, Stream& stream
   load(first, nullptr, count, stream, images, labels);
 }
 
-void ResidentLoader::fill_at(const std::int64_t* first, std::int64_t count, Stream& stream,
-                             const Tensor& images, const Tensor& labels) {
-  check_batch(*this, 0, count, images, labels);
-  load(0, first, count, stream, images, labels);
+void ResidentLoader::fill_at(const std::int64_t* first, std::int64_t offset, std::int64_t count,
+                             Stream& stream, const Tensor& images, const Tensor& labels) {
+  check_batch(*this, offset, count, images, labels);
+  load(offset, first, count, stream, images, labels);
 }
 
 void ResidentLoader::load(std::int64_t place, const std::int64_t* place_on_device, std::int64_t count,

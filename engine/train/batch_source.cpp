@@ -4,8 +4,8 @@
 
 namespace secateur {
 
-void BatchSource::fill_at(const std::int64_t* /*first*/, std::int64_t /*count*/, Stream& /*stream*/,
-                          const Tensor& /*images*/, const Tensor& /*labels*/) {
+void BatchSource::fill_at(const std::int64_t* /*first*/, std::int64_t /*offset*/, std::int64_t /*count*/,
+                          Stream& /*stream*/, const Tensor& /*images*/, const Tensor& /*labels*/) {
   fail("this source makes its batches on the host, not at a place that only the device knows");
 }
 

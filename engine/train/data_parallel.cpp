@@ -48,18 +48,41 @@ Stream& DataParallel::sum_stream() {
   return *side_;
 }
 
+Stream& DataParallel::sum_stream_after_all() {
+  Stream& stream = sum_stream();
+  if (&stream != &stream_) {
+    ready_->record(stream_);
+    stream.wait_for(*ready_);
+  }
+  return stream;
+}
+
+void DataParallel::replay(Recording& step) {
+  if (communicator_ == nullptr) return step.replay();
+  communicator_->replay([&] { step.replay(); });
+}
+
+void DataParallel::join_losses(DeviceStep& step) {
+  if (communicator_ == nullptr) return;
+  double* loss = step.joint_loss();
+  communicator_->sum(sum_stream_after_all(), DType::f64, loss, 1);
+}
+
+void DataParallel::add_up(double& loss_sum, std::int64_t& top1) {
+  if (communicator_ == nullptr) return;
+  std::array<double, 2> sums{loss_sum, static_cast<double>(top1)};
+  communicator_->sum(sums);
+  loss_sum = sums[0];
+  top1 = static_cast<std::int64_t>(sums[1]);
+}
+
 void DataParallel::on_gradients(std::int64_t first, std::int64_t count) {
   if (pending_count_ == 0) pending_first_ = first;
   pending_count_ += count;
   const std::int64_t element = size_of(model_.dtype());
   const bool last = first + count == model_.layout().trained_elements;
   if (!last && pending_count_ * element < kBucketBytes) return;
-  Stream& stream = sum_stream();
-  if (&stream != &stream_) {
-    ready_->record(stream_);
-    stream.wait_for(*ready_);
-  }
-  communicator_->sum(stream, model_.dtype(),
+  communicator_->sum(sum_stream_after_all(), model_.dtype(),
                      static_cast<std::byte*>(model_.gradients()) + pending_first_ * element, pending_count_);
   pending_count_ = 0;
 }

@@ -6,6 +6,9 @@
 // which a recording must not do. A recording is made anew when the arena's memory or the terms of the weight
 // update have changed since. Batches that are made on the host are queued in front of the replay. A teacher's
 // answer is part of the step, and its memory counts like the arena's.
+//
+// Of several processes each records its part of the step, the exchange with the others included: their
+// devices wait for each other, their hosts do not.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +19,7 @@
 #include "secateur/core/device.h"
 #include "secateur/runtime/program.h"
 #include "secateur/train/batch_source.h"
+#include "secateur/train/data_parallel.h"
 #include "secateur/train/sgd.h"
 #include "secateur/train/teacher.h"
 
@@ -23,15 +27,17 @@ namespace secateur {
 
 class RecordedSteps {
  public:
-  // Null where the stream cannot be recorded. What is referred to must outlive the steps.
+  // Null where the stream, or what processes exchange on it, cannot be recorded. What is referred to must
+  // outlive the steps.
   [[nodiscard]] static std::unique_ptr<RecordedSteps> make(const Arena& arena, Stream& stream,
-                                                           BatchSource& source, Sgd& sgd, std::uint64_t seed);
+                                                           BatchSource& source, Sgd& sgd,
+                                                           DataParallel& parallel, std::uint64_t seed);
 
   // Begins a series: the steps of one epoch.
   void begin(const DeviceStepStart& start) { state_->begin(start); }
-  // Queues one step of `program` on samples `first` .. `first` + program.batch() - 1 of the epoch. Steps of a
-  // series follow each other without a gap. `teacher` answers where the program's loss has one, else null.
-  void take(Program& program, std::int64_t first, Teacher* teacher);
+  // Queues one step of `program` on its part of a batch, which all processes share. Batches of a series
+  // follow each other without a gap. `teacher` answers where the program's loss has one, else null.
+  void take(Program& program, const BatchPart& part, Teacher* teacher);
   // Waits for the steps taken.
   [[nodiscard]] DeviceStepReading read() { return state_->read(); }
   // Programs are about to go.
@@ -51,14 +57,15 @@ class RecordedSteps {
     std::int64_t teacher_generation = -1;
   };
 
-  RecordedSteps(const Arena& arena, Stream& stream, BatchSource& source, Sgd& sgd, std::uint64_t seed,
-                std::unique_ptr<DeviceStep> state);
-  void queue(Program& program, Teacher* teacher, const UpdateSlabs& slabs);
+  RecordedSteps(const Arena& arena, Stream& stream, BatchSource& source, Sgd& sgd, DataParallel& parallel,
+                std::uint64_t seed, std::unique_ptr<DeviceStep> state);
+  void queue(Program& program, const BatchPart& part, Teacher* teacher, const UpdateSlabs& slabs);
 
   const Arena& arena_;
   Stream& stream_;
   BatchSource& source_;
   Sgd& sgd_;
+  DataParallel& parallel_;
   std::uint64_t seed_;
   std::unique_ptr<DeviceStep> state_;
   std::map<const Program*, Step> steps_;

@@ -34,11 +34,6 @@ class PartClock {
   Clock::time_point last_;
 };
 
-// Processes wait for each other: their steps are not recorded.
-bool may_be_recorded(const TrainerOptions& options) {
-  return options.record && options.communicator == nullptr;
-}
-
 }  // namespace
 
 Trainer::Trainer(Model& model, Arena& arena, Stream& stream, BatchSource& source, TrainerOptions options)
@@ -52,8 +47,8 @@ Trainer::Trainer(Model& model, Arena& arena, Stream& stream, BatchSource& source
       loss_scale_(options.precision),
       parallel_(model, stream, options.communicator),
       batch_(std::min(options.batch, source.size())),
-      recorded_(may_be_recorded(options) ? RecordedSteps::make(arena, stream, source, sgd_, options.seed)
-                                         : nullptr) {
+      recorded_(options.record ? RecordedSteps::make(arena, stream, source, sgd_, parallel_, options.seed)
+                               : nullptr) {
   require(options.batch >= 1, "a batch has at least one sample, got {}", options.batch);
   require(source.size() >= 1, "there are no samples to train on");
   check(options.resizing, full_size());
@@ -135,21 +130,29 @@ const Program& Trainer::program() {
   return *program_;
 }
 
-BatchMetrics Trainer::train_step(Program& program, std::int64_t first, std::int64_t count, double rate) {
-  const BatchPart part = parallel_.part_of(first, count);
-  const StepState state{.seed = options_.seed,
-                        .step = step_,
-                        .samples = part.count,
-                        .batch_samples = part.divisor,
-                        .first_sample = part.first_in_batch,
-                        .loss_scale = loss_scale_.value()};
+BatchPart Trainer::part_of_step(std::int64_t step) const {
+  const std::int64_t first = step * batch_;
+  return parallel_.part_of(first, std::min(batch_, source_.size() - first));
+}
+
+StepState Trainer::state_of(const BatchPart& part) const {
+  return {.seed = options_.seed,
+          .step = step_,
+          .samples = part.count,
+          .batch_samples = part.divisor,
+          .first_sample = part.first_in_batch,
+          .loss_scale = loss_scale_.value()};
+}
+
+BatchMetrics Trainer::train_step(Program& program, const BatchPart& part, double rate) {
+  const StepState state = state_of(part);
   PartClock clock(timed_, stream_);
   source_.fill(part.first, part.count, stream_, program.images(), program.labels());
   clock.add_to(times_.input);
   if (options_.distillation.weight > 0) teacher_->answer(program);
   program.forward(state);
   const BatchMetrics metrics = parallel_.total(metrics_.read(program, stream_, part.count), part);
-  if (!metrics.finite) fail_non_finite(program, part.first, part.count, rate, state);
+  if (!metrics.finite) fail_non_finite(program, part, rate);
   clock.add_to(times_.forward);
   program.backward(state, parallel_.listener());
   parallel_.finish_gradients();
@@ -166,10 +169,9 @@ BatchMetrics Trainer::train_step(Program& program, std::int64_t first, std::int6
   return metrics;
 }
 
-void Trainer::fail_non_finite(const Program& program, std::int64_t first, std::int64_t count, double rate,
-                              const StepState& state) {
-  const NonFinitePlace place = parallel_.first_place(
-      find_non_finite(model_, arena_, stream_, source_, first, count, program.options(), state));
+void Trainer::fail_non_finite(const Program& program, const BatchPart& part, double rate) {
+  const NonFinitePlace place = parallel_.first_place(find_non_finite(
+      model_, arena_, stream_, source_, part.first, part.count, program.options(), state_of(part)));
   throw NonFiniteError(
       fmt::format("the loss is not finite at step {} (epoch {}, learning rate {}): {}; a smaller rate or a "
                   "warm-up usually helps",
@@ -229,7 +231,9 @@ EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, T
   }
   // The rest of an interrupted epoch runs under the host's eyes.
   const bool edits = hook != nullptr && hook->edits_every_step();
-  const bool recording = records() && before.steps == 0 && !edits;
+  // A tail with fewer samples than processes is not shared, and the host sees to it.
+  const bool shared = options_.communicator == nullptr || part_of_step(steps - 1).shared;
+  const bool recording = records() && before.steps == 0 && !edits && shared;
   if (recording) begin_recorded(rates);
 
   EpochReport report;
@@ -238,8 +242,7 @@ EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, T
   EpochSums sums = before.sums;
   if (before.steps > 0) report.learning_rate = rates.at(static_cast<std::size_t>(before.steps - 1));
   for (std::int64_t step = before.steps; step < steps; ++step) {
-    const std::int64_t first = step * batch_;
-    const std::int64_t count = std::min(batch_, source_.size() - first);
+    const std::int64_t count = std::min(batch_, source_.size() - step * batch_);
     report.learning_rate = rates[static_cast<std::size_t>(step)];
     Program& program = count == batch_ ? *program_ : *tail_program_;
     if (edits) {
@@ -250,7 +253,7 @@ EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, T
     if (recording) {
       known = take_recorded_step(program, step, rates, sums);
     } else {
-      sums.add(train_step(program, first, count, report.learning_rate), count);
+      sums.add(train_step(program, part_of_step(step), report.learning_rate), count);
     }
     if (hook != nullptr) hook->after_step(model_, stream_);
     if (known) {
@@ -262,7 +265,9 @@ EpochReport Trainer::run_steps(const LrPhase& phase, std::int64_t phase_epoch, T
                         .learning_rate = report.learning_rate,
                         .seconds = seconds()});
     }
-    if (parallel_.any(observer.stop_requested())) {
+    // Processes ask each other where their hosts meet anyway.
+    const bool meets = known || options_.communicator == nullptr;
+    if (meets && parallel_.any(observer.stop_requested())) {
       if (!known) read_back(rates, sums);
       place_ = {.steps = step + 1,
                 .sums = sums,

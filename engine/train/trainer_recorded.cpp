@@ -21,7 +21,7 @@ void Trainer::begin_recorded(std::span<const double> rates) {
 
 bool Trainer::take_recorded_step(Program& program, std::int64_t step, std::span<const double> rates,
                                  EpochSums& sums) {
-  recorded_->take(program, step * program_->batch(), options_.distillation.weight > 0 ? teacher_ : nullptr);
+  recorded_->take(program, part_of_step(step), options_.distillation.weight > 0 ? teacher_ : nullptr);
   const bool last = step + 1 == std::ssize(rates);
   if (step % options_.read_every != 0 && !last) return false;
   read_back(rates, sums);
@@ -32,17 +32,14 @@ bool Trainer::take_recorded_step(Program& program, std::int64_t step, std::span<
 void Trainer::read_back(std::span<const double> rates, EpochSums& sums) {
   const DeviceStepReading reading = recorded_->read();
   sums = {.samples = reading.samples, .loss = reading.loss_sum, .top1 = reading.top1};
+  parallel_.add_up(sums.loss, sums.top1);
   step_ = recorded_from_ + reading.steps;
   if (average_.active()) average_.follow(reading.average_updates);
   loss_scale_.follow(reading.loss_scale, reading.loss_scale_exhausted);
   if (!reading.loss_not_finite) return;
-  const std::int64_t batch = program_->batch();
-  const std::int64_t first = reading.steps * batch;
-  const std::int64_t count = std::min(batch, source_.size() - first);
-  const Program& program = count == batch ? *program_ : *tail_program_;
-  fail_non_finite(
-      program, first, count, rates[static_cast<std::size_t>(reading.steps)],
-      {.seed = options_.seed, .step = step_, .samples = count, .loss_scale = loss_scale_.value()});
+  const bool whole = (reading.steps + 1) * batch_ <= source_.size();
+  fail_non_finite(whole ? *program_ : *tail_program_, part_of_step(reading.steps),
+                  rates[static_cast<std::size_t>(reading.steps)]);
 }
 
 std::int64_t Trainer::recorded_kernels() const {

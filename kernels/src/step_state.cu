@@ -40,7 +40,8 @@ __global__ void __launch_bounds__(kThreads) settle_step_kernel(StepState* state,
   const bool overflow = now.overflow != 0;
   now.overflow = 0;
   now.skip = 1;
-  if (now.halt == Halt::none && !is_finite(now.metrics.loss_sum)) now.halt = Halt::loss;
+  const bool finite = is_finite(now.metrics.loss_sum) && is_finite(now.joint_loss);
+  if (now.halt == Halt::none && !finite) now.halt = Halt::loss;
   if (now.halt == Halt::none) {
     now.sgd.learning_rate = now.learning_rates[now.taken];
     now.sgd.gradient_scale = 1.0F / now.loss_scale.value;

@@ -78,8 +78,10 @@ TEST_P(ResidentLoaderOn, FillsAtAPlaceOnTheDevice) {
   const DeviceBatch expected(*device_, 4, {5, 4, 3}, 3);
   const DeviceBatch found(*device_, 4, {5, 4, 3}, 3);
   for (const std::int64_t first : {0, 4, 7}) {
-    stream_->copy_to_device(memory.data(), &first, sizeof(first));
-    loader.fill_at(place, 4, *stream_, found.images, found.labels);
+    const std::int64_t offset = first / 2;  // as of a process that computes a later part of the batch
+    const std::int64_t begin = first - offset;
+    stream_->copy_to_device(memory.data(), &begin, sizeof(begin));
+    loader.fill_at(place, offset, 4, *stream_, found.images, found.labels);
     loader.fill(first, 4, *stream_, expected.images, expected.labels);
     EXPECT_EQ(read_values(found.images, *stream_), read_values(expected.images, *stream_));
     EXPECT_EQ(read_values(found.labels, *stream_), read_values(expected.labels, *stream_));
@@ -87,7 +89,7 @@ TEST_P(ResidentLoaderOn, FillsAtAPlaceOnTheDevice) {
   Loader on_host(random_set(11), {});
   EXPECT_FALSE(on_host.on_device());
   EXPECT_NE(error_of([&] {
-              on_host.fill_at(place, 4, *stream_, found.images, found.labels);
+              on_host.fill_at(place, 0, 4, *stream_, found.images, found.labels);
             }).find("makes its batches on the host"),
             std::string::npos);
 }

@@ -13,6 +13,7 @@
 #include "secateur/backend/open_device.h"
 #include "secateur/data/loader.h"
 #include "secateur/data/prefetch.h"
+#include "secateur/data/resident_loader.h"
 #include "secateur/train/trainer.h"
 #include "selftest/small_networks.h"
 #include "selftest/whole_model.h"
@@ -28,6 +29,7 @@ struct Outcome {
   EpochReport report;
   StateTree trainer;  // what it saves
   std::string by;     // what the ranks talked by
+  std::int64_t recorded_kernels = 0;
 };
 
 struct ParallelSetting {
@@ -39,6 +41,9 @@ struct ParallelSetting {
   bool by_hosts = false;  // an accelerator's sums go by way of the host, also where there is another way
   std::optional<Precision> precision = {};  // the device's usual one
   double average_decay = 0;
+  std::int64_t epochs = 1;
+  bool record = true;
+  bool resident = false;  // the images lie on the device
   // Laid around what the ranks talk by, for what a test does to it.
   std::function<std::unique_ptr<Communicator>(Communicator&)> wrap = {};
 };
@@ -60,8 +65,13 @@ inline Outcome train(const ParallelSetting& setting, Communicator* hosts) {
   if (communicator != nullptr && communicator->rank() > 0) whole.model.initialize(99, *whole.stream);
   data::LoaderOptions loader = data::training_options(3);
   loader.padding = 2;
-  data::PrefetchingLoader source(
-      std::make_unique<data::Loader>(data::random_set(setting.images, {8, 8, 3}, 4), loader));
+  const data::ImageSet images = data::random_set(setting.images, {8, 8, 3}, 4);
+  std::unique_ptr<BatchSource> source;
+  if (setting.resident) {
+    source = std::make_unique<data::ResidentLoader>(images, loader, *whole.stream);
+  } else {
+    source = std::make_unique<data::PrefetchingLoader>(std::make_unique<data::Loader>(images, loader));
+  }
   TrainerOptions options;
   options.batch = setting.batch;
   options.precision = whole.precision;
@@ -69,11 +79,16 @@ inline Outcome train(const ParallelSetting& setting, Communicator* hosts) {
   options.communicator = communicator;
   options.sync_batch_norm = setting.sync_batch_norm;
   options.average_decay = setting.average_decay;
-  Trainer trainer(whole.model, whole.arena, *whole.stream, source, options);
+  options.record = setting.record;
+  Trainer trainer(whole.model, whole.arena, *whole.stream, *source, options);
   TrainObserver silent;
   Outcome outcome;
   if (communicator != nullptr) outcome.by = communicator->description();
-  outcome.report = trainer.run_epoch({find_lr_schedule("constant"), 0.05, 1}, 0, silent);
+  for (std::int64_t epoch = 0; epoch < setting.epochs; ++epoch) {
+    outcome.report = trainer.run_epoch(
+        {find_lr_schedule("constant"), 0.05, static_cast<double>(setting.epochs)}, epoch, silent);
+  }
+  outcome.recorded_kernels = trainer.recorded_kernels();
   for (std::size_t i = 0; i < whole.model.parameters().size(); ++i) {
     const auto index = static_cast<std::int64_t>(i);
     outcome.values.push_back(whole.model.read(index, *whole.stream));

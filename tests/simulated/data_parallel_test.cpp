@@ -72,6 +72,74 @@ TEST_F(SimulatedRank, TrainsInHalfPrecisionAsOneProcess) {
             0.01 * test::largest_magnitude(expected.values));
 }
 
+// Three whole batches and a tail, twice: most steps are replays, with sums on a stream of their own and, for
+// batch norm, among the kernels. They give the bits of steps that the host looks at, and the epoch's loss.
+TEST_F(SimulatedRank, ReplaysRecordedSteps) {
+  setting_.images = 31;
+  setting_.epochs = 2;
+  setting_.average_decay = 0.6;
+  for (const bool resident : {false, true}) {
+    for (const bool residual : {false, true}) {
+      setting_.resident = resident;
+      setting_.residual = residual;
+      setting_.record = false;
+      const test::Outcome expected = test::train(setting_, hosts_.get());
+      setting_.record = true;
+      const test::Outcome got = test::train(setting_, hosts_.get());
+      EXPECT_EQ(got.values, expected.values);
+      EXPECT_EQ(got.averages, expected.averages);
+      EXPECT_EQ(got.gradients, expected.gradients);
+      EXPECT_NEAR(got.report.loss, expected.report.loss, 1e-6);
+      EXPECT_EQ(got.report.top1, expected.report.top1);
+      EXPECT_EQ(got.report.samples, 31);
+      EXPECT_EQ(expected.recorded_kernels, 0);
+      // Sums by way of the host are none of the device's work.
+      if (setting_.by_hosts) {
+        EXPECT_EQ(got.recorded_kernels, 0);
+      } else {
+        EXPECT_GT(got.recorded_kernels, 20);
+      }
+    }
+  }
+}
+
+// Hands in a loss that is no number, once, on one rank.
+class Losing final : public Communicator {
+ public:
+  Losing(Communicator& by, int rank) : Communicator(by.rank(), by.size()), by_(by), rank_(rank) {}
+  [[nodiscard]] std::string description() const override { return by_.description(); }
+  [[nodiscard]] bool can_be_recorded() const override { return by_.can_be_recorded(); }
+  void replay(const std::function<void()>& work) override { by_.replay(work); }
+  void sum(Stream& stream, DType type, void* values, std::int64_t count) override {
+    if (type == DType::f64 && count == 1 && rank() == rank_ && !std::exchange(done_, true)) {
+      const double nan = std::numeric_limits<double>::quiet_NaN();
+      stream.copy_to_device(values, &nan, sizeof(nan));
+    }
+    by_.sum(stream, type, values, count);
+  }
+  void broadcast(Stream& stream, void* values, std::int64_t bytes) override {
+    by_.broadcast(stream, values, bytes);
+  }
+  void sum(std::span<double> values) override { by_.sum(values); }
+  [[nodiscard]] std::vector<std::vector<std::byte>> all_gather(std::span<const std::byte> mine) override {
+    return by_.all_gather(mine);
+  }
+
+ private:
+  Communicator& by_;
+  int rank_;
+  bool done_ = false;
+};
+
+// Nobody looks at the steps of the epoch but the devices: all of them stop where one has no loss.
+TEST_F(SimulatedRank, StopsWhereALossIsNoNumberElsewhere) {
+  if (setting_.by_hosts) GTEST_SKIP() << "hosts look at every step";
+  for (const int rank : {0, 1}) {
+    setting_.wrap = [rank](Communicator& by) { return std::make_unique<Losing>(by, rank); };
+    EXPECT_THROW(test::train(setting_, hosts_.get()), NonFiniteError) << rank;
+  }
+}
+
 // Puts an infinity among the gradients that one rank hands in, in one step of the run.
 class Overflowing final : public Communicator {
  public:
@@ -158,6 +226,11 @@ TEST_P(DataParallel, TwoGpusTrainInHalfPrecisionAsOne) {
 }
 TEST_P(DataParallel, AnOverflowOnOneGpuIsSkippedByBoth) {
   expect_two_processes(GetParam(), "SkipsAStepThatOverflowsElsewhere");
+}
+
+TEST_P(DataParallel, TwoGpusReplayRecordedSteps) { expect_two_processes(GetParam(), "ReplaysRecordedSteps"); }
+TEST(DataParallelLoss, StopsBothGpusWhereOneHasNone) {
+  expect_two_processes("nccl", "StopsWhereALossIsNoNumberElsewhere");
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, DataParallel, testing::Values("nccl", "hosts"),

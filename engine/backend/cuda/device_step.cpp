@@ -49,6 +49,11 @@ void CudaDeviceStep::begin(const DeviceStepStart& start) {
   stream_.synchronize();  // the host's copies go
 }
 
+double* CudaDeviceStep::joint_loss() {
+  stream_.copy(&state()->joint_loss, &state()->metrics.loss_sum, sizeof(double));
+  return &state()->joint_loss;
+}
+
 void CudaDeviceStep::update(const UpdateSlabs& slabs, std::int64_t samples) {
   if (scales_loss_) {
     check(kernels::find_nonfinite(&state()->overflow, slabs.gradients,

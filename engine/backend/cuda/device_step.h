@@ -16,6 +16,7 @@ class CudaDeviceStep final : public DeviceStep {
     return reinterpret_cast<kernels::StepState*>(state_.data());
   }
   [[nodiscard]] const std::int64_t* place() const override { return &state()->first; }
+  [[nodiscard]] double* joint_loss() override;
   void update(const UpdateSlabs& slabs, std::int64_t samples) override;
   [[nodiscard]] DeviceStepReading read() override;
 

@@ -69,6 +69,14 @@ class NcclCommunicator final : public Communicator {
     });
   }
 
+  // By NCCL's own promise, for graphs that are destroyed before the communicator.
+  [[nodiscard]] bool can_be_recorded() const override { return true; }
+  void replay(const std::function<void()>& work) override {
+    const std::lock_guard lock(mutex_);
+    if (!failure_.empty()) throw LostProcessError(failure_);
+    work();
+  }
+
   void sum(std::span<double> values) override { hosts_.sum(values); }
   [[nodiscard]] std::vector<std::vector<std::byte>> all_gather(std::span<const std::byte> mine) override {
     return hosts_.all_gather(mine);

@@ -116,17 +116,24 @@ TEST(StepState, AnOverflowAtTheSmallestScaleHalts) {
 }
 
 TEST(StepState, ALossThatIsNotFiniteHaltsForGood) {
-  for (const double bad :
-       {static_cast<double>(NAN), static_cast<double>(INFINITY), -static_cast<double>(INFINITY)}) {
+  // This process's own loss, and that of all processes together.
+  const auto own = [](StepState& state) -> double& { return state.metrics.loss_sum; };
+  const auto joint = [](StepState& state) -> double& { return state.joint_loss; };
+  using Loss = double& (*)(StepState&);
+  for (const auto& [loss, bad] : {std::pair<Loss, double>{own, NAN},
+                                  {own, INFINITY},
+                                  {own, -INFINITY},
+                                  {joint, NAN},
+                                  {joint, INFINITY}}) {
     Steps steps;
-    steps.state().metrics.loss_sum = 3.5;
+    loss(steps.state()) = 3.5;
     steps.settle();
     EXPECT_EQ(steps.state().halt, Halt::none);
-    steps.state().metrics.loss_sum = bad;
+    loss(steps.state()) = bad;
     steps.settle(true);
     EXPECT_EQ(steps.state().halt, Halt::loss);
     EXPECT_EQ(steps.state().skip, 1);
-    steps.state().metrics.loss_sum = 1;
+    loss(steps.state()) = 1;
     steps.settle();
     EXPECT_EQ(steps.state().halt, Halt::loss);
     EXPECT_EQ(steps.state().skip, 1);

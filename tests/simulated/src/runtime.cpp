@@ -5,20 +5,18 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "cuda_runtime_api.h"
 #include "cudnn.h"
 #include "simt/memory.h"
 #include "simt/stream.h"
 #include "simulated/gpu.h"
+#include "simulated/stream.h"
 #include "simulated/transfers.h"
 
 namespace simt = secateur::simt;
 
-struct CUstream_st {
-  std::unique_ptr<simt::Recording> capture;  // what is captured; null: nothing is
-  bool invalid = false;                      // something was asked for that a capture refuses
-};
 struct CUgraphNode_st {
   bool kernel = false;
 };
@@ -100,6 +98,12 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "out of memory";
     case cudaErrorStreamCaptureUnsupported:
       return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureUnjoined:
+      return "capturing stream has unjoined work";
+    case cudaErrorStreamCaptureIsolation:
+      return "dependency created on uncaptured work in another stream";
+    case cudaErrorCapturedEvent:
+      return "operation not permitted on an event last recorded in a capturing stream";
     case cudaErrorStreamCaptureInvalidated:
       return "operation failed due to a previous error during capture";
     case cudaErrorLaunchFailure:
@@ -169,7 +173,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned /*flags*/) 
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  if (stream->capture != nullptr) return refused_by_captures();
+  if (stream->origin() != nullptr) return refused_by_captures();
   delete stream;
   return cudaSuccess;
 }
@@ -181,9 +185,10 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode /*mode*/) {
-  if (stream->capture != nullptr) return refused_by_captures();
+  if (stream->origin() != nullptr) return refused_by_captures();
   stream->capture = std::make_unique<simt::Recording>();
   stream->invalid = false;
+  ++stream->captures;
   capturing().insert(stream);
   simt::record(stream, stream->capture.get());
   return cudaSuccess;
@@ -194,7 +199,14 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   simt::record(stream, nullptr);
   capturing().erase(stream);
   const std::unique_ptr<simt::Recording> captured = std::move(stream->capture);
+  bool joined = true;
+  for (CUstream_st* fork : std::exchange(stream->forks, {})) {
+    simt::record(fork, nullptr);
+    fork->forked_from = nullptr;
+    joined = std::exchange(fork->joined, true) && joined;
+  }
   if (stream->invalid) return cudaErrorStreamCaptureInvalidated;
+  if (!joined) return cudaErrorStreamCaptureUnjoined;
   *graph = new CUgraph_st{*captured, {}};
   for (const simt::Work& work : *captured) (*graph)->nodes.push_back({work.kernel});
   return cudaSuccess;

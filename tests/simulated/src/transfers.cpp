@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "cuda_runtime_api.h"
+#include "simulated/stream.h"
 
 namespace {
 
@@ -22,7 +23,11 @@ std::map<const unsigned char*, std::size_t>& pinned() {
 
 }  // namespace
 
-struct CUevent_st {};
+struct CUevent_st {
+  CUstream_st* stream = nullptr;  // that it was recorded on, within a capture
+  CUstream_st* origin = nullptr;  // where the capture began; null: it was recorded outside of any
+  std::int64_t capture = 0;       // which of the captures begun there
+};
 
 namespace secateur::simulated {
 
@@ -76,15 +81,30 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
   return cudaSuccess;
 }
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t /*stream*/) {
-  return event != nullptr ? cudaSuccess : cudaErrorInvalidValue;
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (event == nullptr) return cudaErrorInvalidValue;
+  CUstream_st* origin = stream->origin();
+  *event = {stream, origin, origin != nullptr ? origin->captures : 0};
+  return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   secateur::simulated::note_synchronization();
   return event != nullptr ? cudaSuccess : cudaErrorInvalidValue;
 }
-cudaError_t cudaStreamWaitEvent(cudaStream_t /*stream*/, cudaEvent_t event, unsigned flags) {
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {
   if (event == nullptr || flags != 0) return cudaErrorInvalidValue;
+  if (event->origin == nullptr && stream->origin() != nullptr) return cudaErrorStreamCaptureIsolation;
+  if (CUstream_st* origin = event->origin; origin != nullptr) {
+    if (origin->capture == nullptr || event->capture != origin->captures) return cudaErrorCapturedEvent;
+    if (stream == origin) {
+      event->stream->joined = true;
+    } else {
+      stream->forked_from = origin;
+      stream->joined = false;
+      origin->forks.insert(stream);
+      secateur::simt::record(stream, origin->capture.get());
+    }
+  }
   const std::lock_guard lock(mutex);
   ++counts.stream_waits;
   return cudaSuccess;

@@ -26,11 +26,11 @@ class ResidentLoader final : public BatchSource {
   void fill(std::int64_t first, std::int64_t count, Stream& stream, const Tensor& images,
             const Tensor& labels) override;
   [[nodiscard]] bool on_device() const override { return true; }
-  void fill_at(const std::int64_t* first, std::int64_t count, Stream& stream, const Tensor& images,
-               const Tensor& labels) override;
+  void fill_at(const std::int64_t* first, std::int64_t offset, std::int64_t count, Stream& stream,
+               const Tensor& images, const Tensor& labels) override;
 
  private:
-  // The batch that begins at `place` of the epoch, or at that place on the device.
+  // The batch that begins at `place` of the epoch, counted from the place on the device if there is one.
   void load(std::int64_t place, const std::int64_t* place_on_device, std::int64_t count, Stream& stream,
             const Tensor& images, const Tensor& labels);
 

@@ -70,7 +70,13 @@ class DeviceStep {
   // Place of the step's first sample in the epoch, in device memory.
   [[nodiscard]] virtual const std::int64_t* place() const = 0;
 
-  // Updates the weights, unless loss or gradients forbid it, and moves the state on by a step of `samples`.
+  // For processes that share the batches, between forward pass and update(): queues a copy of the loss that
+  // this process has summed up, and says where in device memory it lies (f64), to be summed over all of them.
+  // One that is not finite then halts all.
+  [[nodiscard]] virtual double* joint_loss() = 0;
+
+  // Updates the weights, unless loss or gradients forbid it, and moves the state on by a step of `samples`
+  // (of the whole batch, where processes share it).
   // May be recorded: the segments are kept as they are then.
   virtual void update(const UpdateSlabs& slabs, std::int64_t samples) = 0;
 

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,7 +44,14 @@ class Communicator {
   // Copies `bytes` bytes in the memory of the stream's device from rank 0 to all others, likewise.
   virtual void broadcast(Stream& stream, void* values, std::int64_t bytes) = 0;
 
-  // The same for the host's memory.
+  // Whether sums may be recorded with the rest of a stream (Stream::record), on streams that wait for each
+  // other within the recording.
+  [[nodiscard]] virtual bool can_be_recorded() const { return false; }
+  // Runs `work`, which replays recorded sums. Throws LostProcessError where nothing can be exchanged any
+  // more.
+  virtual void replay(const std::function<void()>& work) { work(); }
+
+  // Sums over all ranks in the host's memory.
   virtual void sum(std::span<double> values) = 0;
   // What every rank handed in, by rank; lengths may differ.
   [[nodiscard]] virtual std::vector<std::vector<std::byte>> all_gather(std::span<const std::byte> mine) = 0;

@@ -40,10 +40,10 @@ class BatchSource {
 
   // Whether the samples lie on the device, so that fill_at() works.
   [[nodiscard]] virtual bool on_device() const { return false; }
-  // fill(), with `first` read from the device's memory when the work runs: it can be recorded once for all
-  // batches of `count`. The place is trusted. Throws Error where on_device() is false.
-  virtual void fill_at(const std::int64_t* first, std::int64_t count, Stream& stream, const Tensor& images,
-                       const Tensor& labels);
+  // fill() from `offset` + *first on, which is read from the device's memory when the work runs: it can be
+  // recorded once for all batches of `count`. The place is trusted. Throws Error where on_device() is false.
+  virtual void fill_at(const std::int64_t* first, std::int64_t offset, std::int64_t count, Stream& stream,
+                       const Tensor& images, const Tensor& labels);
 };
 
 }  // namespace secateur

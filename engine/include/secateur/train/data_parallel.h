@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "secateur/backend/device_step.h"
 #include "secateur/dist/communicator.h"
 #include "secateur/runtime/model.h"
 #include "secateur/runtime/program.h"
@@ -45,6 +46,16 @@ class DataParallel final : public GradientListener {
   void on_gradients(std::int64_t first, std::int64_t count) override;
   // After the backward pass: what is queued on the stream from here on sees the summed gradients.
   void finish_gradients();
+  // Whether a step may be recorded, with what is exchanged in it.
+  [[nodiscard]] bool can_be_recorded() const {
+    return communicator_ == nullptr || communicator_->can_be_recorded();
+  }
+  // Replays such a step. Throws LostProcessError where nothing can be exchanged any more.
+  void replay(Recording& step);
+  // Of a step that the host does not look at, after the forward pass: finish_gradients() waits for it too.
+  void join_losses(DeviceStep& step);
+  // Loss and hits that each process has summed up, over all of them.
+  void add_up(double& loss_sum, std::int64_t& top1);
   // Counts of the whole batch; finite where all parts are.
   [[nodiscard]] BatchMetrics total(const BatchMetrics& own, const BatchPart& part);
   [[nodiscard]] bool any(bool mine) { return communicator_ == nullptr ? mine : communicator_->any(mine); }
@@ -56,6 +67,8 @@ class DataParallel final : public GradientListener {
 
  private:
   [[nodiscard]] Stream& sum_stream();
+  // The sum stream, once it has all that was queued on the other.
+  [[nodiscard]] Stream& sum_stream_after_all();
   void average_statistics();
 
   Model& model_;

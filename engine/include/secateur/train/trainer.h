@@ -38,7 +38,8 @@ struct TrainerOptions {
   // the first and then every `read_every` steps, and after the last of an epoch. False: after every step.
   bool record = true;
   std::int64_t read_every = 50;
-  // The processes that share every batch; null: this one alone. With others no step is recorded.
+  // The processes that share every batch; null: this one alone. Steps of several are recorded where the sums
+  // between them can be (NCCL), and every epoch's last batch has a sample for each.
   Communicator* communicator = nullptr;
   bool sync_batch_norm = false;  // statistics of the whole batch, not of the own part
 };
@@ -167,13 +168,15 @@ class Trainer {
   void compile();
   void take_terms(TrainHook& hook);
   [[nodiscard]] StepOptions step_options() const;
+  // This process's part of the batch of a step of the epoch, and what the host knows of the step in hand.
+  [[nodiscard]] BatchPart part_of_step(std::int64_t step) const;
+  [[nodiscard]] StepState state_of(const BatchPart& part) const;
   // Of this process's part of a batch.
   [[nodiscard]] std::unique_ptr<Program> program_of(const BatchPart& part, std::int64_t image_size);
   EpochReport run_steps(const LrPhase& phase, std::int64_t phase_epoch, TrainObserver& observer,
                         TrainHook* hook);
   // A step that the host looks at.
-  [[nodiscard]] BatchMetrics train_step(Program& program, std::int64_t first, std::int64_t count,
-                                        double rate);
+  [[nodiscard]] BatchMetrics train_step(Program& program, const BatchPart& part, double rate);
   // Steps that are recorded: `rates` are those of the epoch's steps. take_recorded_step() is true where the
   // host has looked at it and those before.
   [[nodiscard]] bool records() const { return recorded_ != nullptr && !timed_; }
@@ -181,8 +184,7 @@ class Trainer {
   [[nodiscard]] bool take_recorded_step(Program& program, std::int64_t step, std::span<const double> rates,
                                         EpochSums& sums);
   void read_back(std::span<const double> rates, EpochSums& sums);
-  [[noreturn]] void fail_non_finite(const Program& program, std::int64_t first, std::int64_t count,
-                                    double rate, const StepState& state);
+  [[noreturn]] void fail_non_finite(const Program& program, const BatchPart& part, double rate);
   [[nodiscard]] bool gradients_finite();
 
   Model& model_;

@@ -67,14 +67,17 @@ struct StepState {
 
   // Summed up since the host wrote the struct.
   LossMetrics metrics;
+  // Where several processes share the batches: the sum of their metrics.loss_sum, brought here before
+  // settle_step, so that a loss that is not finite in one of them halts all. Else 0.
+  double joint_loss = 0.0;
   Halt halt = Halt::none;
 };
 
 // Between a step's gradients and its update. Where all is well: sgd gets the step's learning rate and takes
 // the loss scale out, averaging its weight, skip is cleared, and step, first (by `samples`), taken and the
-// loss scale are those of the next step. Gradients that overflowed: the same, but skip is set. A loss that is
-// not finite, or an overflow at the smallest scale: halt and skip are set, nothing moves, and every later
-// step settles like this one. One thread.
+// loss scale are those of the next step. Gradients that overflowed: the same, but skip is set. A loss (or a
+// joint loss) that is not finite, or an overflow at the smallest scale: halt and skip are set, nothing moves,
+// and every later step settles like this one. One thread.
 [[nodiscard]] Status settle_step(StepState* state, std::int64_t samples, StreamHandle stream);
 
 }  // namespace secateur::kernels
