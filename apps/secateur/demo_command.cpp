@@ -32,7 +32,7 @@ void fill_in_demo_settings(RunOptions& options, const OptionFlags& flags) {
   preset("prune.train-epochs", options.prune.train_epochs, std::int64_t{0});
   preset("prune.finetune-epochs", options.prune.finetune_epochs, std::int64_t{3});
   preset("prune.width-mode", options.prune.width.mode, WidthMode::target);
-  preset("prune.learning-rate", options.prune.learning_rate, 0.05);
+  preset("prune.learning-rate", options.prune.learning_rate, 0.1);
   // A round that is taken back, the last above all, can leave the budget to nobody, and the demo without an
   // end.
   preset("prune.fallback", options.prune.fallback.enabled, false);

@@ -72,8 +72,9 @@ class NcclCommunicator final : public Communicator {
   // By NCCL's own promise, for graphs that are destroyed before the communicator.
   [[nodiscard]] bool can_be_recorded() const override { return true; }
   void replay(const std::function<void()>& work) override {
-    const std::lock_guard lock(mutex_);
-    if (!failure_.empty()) throw LostProcessError(failure_);
+    if (const std::string lost = failure(); !lost.empty()) throw LostProcessError(lost);
+    // Without the lock: a full queue makes a launch wait for the GPU, and that may wait for a process that is
+    // gone, until watch() ends what is queued.
     work();
   }
 
