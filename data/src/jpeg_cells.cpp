@@ -180,6 +180,7 @@ std::optional<JpegCut> cut_jpeg(std::span<const std::byte> jpeg, const Window& w
   if (bottom - top == grid->rows && right - left == grid->columns) return std::nullopt;
 
   const auto needed = static_cast<std::size_t>((bottom - 1) * grid->columns + right);
+  if (needed > jpeg.size() / 3) return std::nullopt;  // each has a byte of codes and a marker, or is none
   const auto cells =
       find_cells(jpeg, header->codes, needed, static_cast<std::size_t>(grid->rows * grid->columns));
   if (cells.size() < needed) return std::nullopt;
