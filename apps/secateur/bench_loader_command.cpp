@@ -154,7 +154,7 @@ int run_bench_loader(const RunOptions& options, const LoaderBenchOptions& bench)
     if (packed) {
       const double packed_ratio = timings[1].median() / timings.back().median();
       report["packed"]["peer_ratio"] = packed_ratio;
-      fmt::print("packed: {:.2f} times those\n", packed_ratio);
+      fmt::print("packed: {:.2f} times the images/s of {}\n", packed_ratio, library);
     }
   }
   fmt::print("{}", head.load_text());
