@@ -93,11 +93,14 @@ std::vector<std::byte> with_restart_markers(std::span<const std::byte> jpeg, std
   JpegTrap trap;
   JpegInput input;
   JpegOutput output;
+  volatile bool reading = true;
   if (setjmp(trap.back) != 0) {
-    fail("'{}': the JPEG cannot be written with restart markers: {}", name, trap.message.data());
+    if (reading) fail("'{}': the JPEG is cut short or broken: {}", name, trap.message.data());
+    return {jpeg.begin(), jpeg.end()};
   }
   input.open(trap, jpeg);
   jvirt_barray_ptr* coefficients = jpeg_read_coefficients(&input.info);
+  reading = false;
   output.open(trap);
   jpeg_compress_struct& info = output.info;
   jpeg_copy_critical_parameters(&input.info, &info);

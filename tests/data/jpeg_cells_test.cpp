@@ -115,6 +115,19 @@ INSTANTIATE_TEST_SUITE_P(Files, Restarted,
                                            "orientation_3.jpg", "orientation_4.jpg", "orientation_5.jpg",
                                            "orientation_6.jpg", "orientation_7.jpg", "orientation_8.jpg"));
 
+// Sixteen blocks of brightness to one of each colour are too many to be interleaved.
+TEST(WithRestartMarkers, LeavesWhatCannotBeWrittenInOneScan) {
+  const std::vector<std::byte> before = test_image("sampled_4x4.jpg");
+  EXPECT_EQ(with_restart_markers(before, "sampled_4x4"), before);
+  EXPECT_EQ(ImageDecoder(before, "sampled_4x4").decode().width, 75);
+}
+
+TEST(WithRestartMarkers, RefusesWhatIsBroken) {
+  const std::string error =
+      error_of([] { (void)with_restart_markers(test_image("truncated.jpg"), "a.jpg"); });
+  EXPECT_NE(error.find("'a.jpg': the JPEG is cut short or broken"), std::string::npos) << error;
+}
+
 class Cut : public ::testing::Test {
  public:
   const RgbxImage image = picture(208, 320);  // 13 x 20 MCU; cells of 16 x 32 pixels

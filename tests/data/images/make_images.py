@@ -4,6 +4,10 @@ Pillow sees in it (NAME.png, upright RGB). Run with Pillow, NumPy and PyTorch at
 
     python3 tests/data/images/make_images.py
 
+sampled_4x4.jpg, whose scans cannot be interleaved, is libjpeg's own (scans.txt: a line "0;", "1;", "2;" each):
+
+    cjpeg -sample 4x4,1x1,1x1 -scans scans.txt -quality 80 picture.ppm > sampled_4x4.jpg
+
 The bytes depend on the version of libjpeg that Pillow was built with, so the files are committed.
 """
 import pathlib

@@ -74,8 +74,8 @@ class ImageDecoder {
 [[nodiscard]] std::vector<std::byte> encode_jpeg(const RgbxImage& image, int quality);
 // The same picture, coefficient for coefficient, as a baseline JPEG with restart markers (some bytes larger
 // or smaller): ImageDecoder then reads of a region's codes no more than what the region reaches. Its EXIF
-// note stays, other notes go. `name` is for messages; throws Error for a JPEG that is broken or cannot be
-// written so.
+// note stays, other notes go. A file that cannot be written in one scan (more than ten blocks in an MCU)
+// comes back as it is. `name` is for messages; throws Error for a JPEG that is broken.
 [[nodiscard]] std::vector<std::byte> with_restart_markers(std::span<const std::byte> jpeg,
                                                           std::string_view name);
 // A binary PPM (P6) of the image.
