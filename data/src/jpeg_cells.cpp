@@ -81,10 +81,13 @@ std::optional<Header> read_header(const Reader& in) {
     at += 2;
     const auto length = static_cast<std::size_t>(in.word(at));
     if (length < 2 || length > in.size() - at) return std::nullopt;
+    const bool other_mode =
+        marker > kExtendedSequential && marker < kFirstRestart && marker != kHuffmanTables;
+    const bool misplaced = marker >= kFirstRestart && marker <= kEndOfImage;
+    if (other_mode || misplaced)
+      return std::nullopt;  // progressive, lossless, arithmetic; codes without a scan
     if (marker == kBaseline || marker == kExtendedSequential) {
       if (header.components != 0 || !read_frame(in, at, length, header)) return std::nullopt;
-    } else if (marker > kExtendedSequential && marker < kFirstRestart && marker != kHuffmanTables) {
-      return std::nullopt;  // progressive, lossless, arithmetic
     } else if (marker == kRestartInterval) {
       if (length != 4) return std::nullopt;
       header.interval = in.word(at + 2);
@@ -93,8 +96,6 @@ std::optional<Header> read_header(const Reader& in) {
       if (header.components == 0 || !all_in_one || header.interval == 0) return std::nullopt;
       header.codes = at + length;
       return header;
-    } else if (marker >= kFirstRestart && marker <= kEndOfImage) {
-      return std::nullopt;
     }
     at += length;
   }
