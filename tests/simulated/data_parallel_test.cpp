@@ -103,17 +103,20 @@ TEST_F(SimulatedRank, ReplaysRecordedSteps) {
   }
 }
 
-// Hands in a loss that is no number, once, on one rank.
-class Losing final : public Communicator {
+// Puts something else in the place of the first value that one rank hands in to a sum of `T`, once in the
+// run.
+template <class T>
+class Tampering final : public Communicator {
  public:
-  Losing(Communicator& by, int rank) : Communicator(by.rank(), by.size()), by_(by), rank_(rank) {}
+  Tampering(Communicator& by, int rank, T value)
+      : Communicator(by.rank(), by.size()), by_(by), rank_(rank), value_(value) {}
   [[nodiscard]] std::string description() const override { return by_.description(); }
   [[nodiscard]] bool can_be_recorded() const override { return by_.can_be_recorded(); }
   void replay(const std::function<void()>& work) override { by_.replay(work); }
   void sum(Stream& stream, DType type, void* values, std::int64_t count) override {
-    if (type == DType::f64 && count == 1 && rank() == rank_ && !std::exchange(done_, true)) {
-      const double nan = std::numeric_limits<double>::quiet_NaN();
-      stream.copy_to_device(values, &nan, sizeof(nan));
+    constexpr DType kOwn = sizeof(T) == sizeof(float) ? DType::f32 : DType::f64;
+    if (type == kOwn && rank() == rank_ && !std::exchange(done_, true)) {
+      stream.copy_to_device(values, &value_, sizeof(value_));
     }
     by_.sum(stream, type, values, count);
   }
@@ -128,6 +131,7 @@ class Losing final : public Communicator {
  private:
   Communicator& by_;
   int rank_;
+  T value_;
   bool done_ = false;
 };
 
@@ -135,37 +139,13 @@ class Losing final : public Communicator {
 TEST_F(SimulatedRank, StopsWhereALossIsNoNumberElsewhere) {
   if (setting_.by_hosts) GTEST_SKIP() << "hosts look at every step";
   for (const int rank : {0, 1}) {
-    setting_.wrap = [rank](Communicator& by) { return std::make_unique<Losing>(by, rank); };
+    // The losses are the only sums of f64 on a device.
+    setting_.wrap = [rank](Communicator& by) {
+      return std::make_unique<Tampering<double>>(by, rank, std::numeric_limits<double>::quiet_NaN());
+    };
     EXPECT_THROW(test::train(setting_, hosts_.get()), NonFiniteError) << rank;
   }
 }
-
-// Puts an infinity among the gradients that one rank hands in, in one step of the run.
-class Overflowing final : public Communicator {
- public:
-  Overflowing(Communicator& by, int rank) : Communicator(by.rank(), by.size()), by_(by), rank_(rank) {}
-  [[nodiscard]] std::string description() const override { return by_.description(); }
-  void sum(Stream& stream, DType type, void* values, std::int64_t count) override {
-    if (rank() == rank_ && !std::exchange(done_, true)) {
-      const float infinity = std::numeric_limits<float>::infinity();
-      ASSERT_EQ(type, DType::f32);
-      stream.copy_to_device(values, &infinity, sizeof(infinity));
-    }
-    by_.sum(stream, type, values, count);
-  }
-  void broadcast(Stream& stream, void* values, std::int64_t bytes) override {
-    by_.broadcast(stream, values, bytes);
-  }
-  void sum(std::span<double> values) override { by_.sum(values); }
-  [[nodiscard]] std::vector<std::vector<std::byte>> all_gather(std::span<const std::byte> mine) override {
-    return by_.all_gather(mine);
-  }
-
- private:
-  Communicator& by_;
-  int rank_;
-  bool done_ = false;
-};
 
 // The first of two steps overflows on one rank alone: neither takes it, both halve the scale, and the second
 // is taken by both.
@@ -173,7 +153,9 @@ TEST_F(SimulatedRank, SkipsAStepThatOverflowsElsewhere) {
   setting_.precision = Precision::fp16;
   setting_.sync_batch_norm = false;  // whose sums go the same way
   for (const int rank : {0, 1}) {
-    setting_.wrap = [rank](Communicator& by) { return std::make_unique<Overflowing>(by, rank); };
+    setting_.wrap = [rank](Communicator& by) {
+      return std::make_unique<Tampering<float>>(by, rank, std::numeric_limits<float>::infinity());
+    };
     setting_.images = 8;
     const test::Outcome none = test::train(setting_, hosts_.get());
     EXPECT_EQ(none.report.skipped_steps, 1);
